@@ -1,0 +1,72 @@
+# Everything one does to this project, one word each. `make help` lists it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test check ci faults bench docs format lock clean
+
+# The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
+PYTHON ?=
+# More arguments for pytest, for benchmarks/run.py and for uv.
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+LOCK_ARGS ?=
+
+BIN := .venv/bin
+RUN_TESTS := $(BIN)/python -m pytest
+# Two workers keep two cores busy; more than four would only wait for each other's processes.
+WORKERS := --numprocesses=auto --maxprocesses=4 --dist=worksteal
+COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" $(LOCK_ARGS)
+
+export PYTHON
+export NO_MKDOCS_2_WARNING := 1
+# Nothing of a caller's own Python set-up leaks in.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## makes .venv with Fanfold in it
+	@sh tools/venv.sh runtime
+
+setup-dev:  ## makes .venv with everything the checks and tests need
+	@sh tools/venv.sh dev
+
+demo: setup  ## a first job on this machine
+	@$(BIN)/python examples/demo.py
+
+test: setup-dev  ## the tests; PYTEST_ARGS="tests/unit -x" for some of them
+	$(RUN_TESTS) $(WORKERS) $(PYTEST_ARGS)
+
+check: setup-dev  ## format, lint, types, imports, house rules, docs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(RUN_TESTS) -q tests/arch
+	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
+ci:  ## check, then test
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory test
+
+faults: setup-dev  ## kills, full disks, lost nodes at full length: minutes, a whole machine
+	$(RUN_TESTS) tests/faults -m "heavy or not heavy" --timeout=1200 $(PYTEST_ARGS)
+
+bench: setup-dev  ## the benchmarks; BENCH_ARGS are passed on
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+docs: setup-dev  ## the documentation, into build/site
+	$(BIN)/mkdocs build --strict --site-dir build/site
+
+format: setup-dev  ## formats the code and mends what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: setup-dev  ## renews requirements/*.lock; LOCK_ARGS=--upgrade for newer versions
+	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
+	$(COMPILE) pyproject.toml --extra postgres --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
+	$(COMPILE) --group setup --output-file requirements/setup.lock
+
+clean:  ## removes .venv and everything that was built
+	rm -rf .venv .venv.lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,109 @@
+"""What import-linter cannot say: which library belongs to which room, and what a pure room may not do."""
+
+import ast
+import re
+
+import pytest
+from tests.arch.source import ROOT, dotted, imported, modules
+
+# A library, and the only places that may import it: rooms (folders or top modules) or single files.
+HOMES = {
+    "alembic": {"stores"},
+    "fastapi": {"api", "console", "server"},
+    "httpx": {"client", "net"},
+    "jinja2": {"console"},
+    "obstore": {"net", "blobs", "datasources"},
+    "prometheus_client": {"api", "effects"},
+    "psycopg": {"stores"},
+    "psycopg_pool": {"stores"},
+    "pydantic": {"wire", "api"},
+    "ray": {"executors/ray.py"},
+    "rich": {"cli"},
+    "sqlalchemy": {"stores"},
+    "sqlite3": {"stores"},
+    "starlette": {"api", "console", "server"},
+    "typer": {"cli"},
+    "uvicorn": {"server"},
+}
+
+# Calls that ask the clock, chance or the disk; a pure room is handed the answer.
+IMPURE_CALLS = {
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+    "datetime.datetime.now",
+    "open",
+    "input",
+    "print",
+}
+PURE_PATHS = {"PurePath", "PurePosixPath"}
+
+ADAPTER_ROOMS = ("blobs", "datasources", "executors", "platforms")
+TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?P<code>\[[a-z-]+\])?(?P<reason>.*)")
+STUB_CODES = {"[import-untyped]", "[import-not-found]"}
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_a_library_is_imported_in_its_own_room_only(library: str) -> None:
+    found = [
+        f"{module.at(node)}: {name} belongs to {sorted(HOMES[library])}"
+        for module in modules()
+        for name, node in imported(module.tree)
+        if name.split(".")[0] == library and not {module.room, module.path} & HOMES[library]
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_jobs_ask_neither_clock_nor_disk() -> None:
+    found = [
+        f"{module.at(node)}: {dotted(node.func)}()"
+        for module in modules()
+        if module.room == "jobs"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and dotted(node.func) in IMPURE_CALLS
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_jobs_know_paths_as_names_only() -> None:
+    found = [
+        f"{module.at(node)}: of pathlib, only {sorted(PURE_PATHS)}"
+        for module in modules()
+        if module.room == "jobs"
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Import) and any(alias.name == "pathlib" for alias in node.names))
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "pathlib"
+            and not {alias.name for alias in node.names} <= PURE_PATHS
+        )
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_an_ignored_type_error_is_a_missing_stub_with_code_and_reason() -> None:
+    found = []
+    for module in modules():
+        for number, line in enumerate(module.text.splitlines(), start=1):
+            ignored = TYPE_IGNORE.search(line)
+            if ignored and (ignored["code"] not in STUB_CODES or not ignored["reason"].strip(" #")):
+                found.append(f"src/fanfold/{module.path}:{number}: {line.strip()}")
+    assert not found, "\n".join(found)
+
+
+def test_an_adapter_says_which_port_it_fits() -> None:
+    found = [
+        f"src/fanfold/{module.path}: must end with `_fits: type[Port] = Class`"
+        for module in modules()
+        if module.room in ADAPTER_ROOMS and any(isinstance(node, ast.ClassDef) for node in module.tree.body)
+        if not re.search(r"^_fits: type\[\w+\] = \w+$", module.text, re.MULTILINE)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_the_picture_of_the_house_shows_every_room() -> None:
+    picture = (ROOT / "docs" / "architecture.md").read_text()
+    missing = {module.room for module in modules()} - {"__init__", "__main__"}
+    missing = {room for room in missing if not re.search(rf"\b{re.escape(room)}(/|\.py)", picture)}
+    assert not missing, f"not in docs/architecture.md: {sorted(missing)}"

@@ -1,0 +1,35 @@
+"""What every test may ask for."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+Optional = Callable[[str, str], None]
+
+
+def absent(name: str, why: str) -> None:
+    """End a test whose optional service `name` is not here: a skip at home, a failure where CI is set."""
+    sentence = f"{name} is not here: {why}"
+    if os.environ.get("CI"):
+        pytest.fail(f"{sentence} (CI is set, so nothing may be left out)", pytrace=False)
+    pytest.skip(sentence)
+
+
+@pytest.fixture
+def optional() -> Optional:
+    """`optional(name, why)`, to be called by a test that found its optional service missing."""
+    return absent
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Read `@pytest.mark.needs("bwrap", module="ray")`: programs on PATH and importable modules."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                absent(program, "no such program on PATH")
+        module = marker.kwargs.get("module")
+        if module and importlib.util.find_spec(module) is None:
+            absent(module, "no such Python module")
