@@ -9,7 +9,7 @@ from tests.arch.source import Module, dotted, modules
 # The rooms that may give a state a value: the two tables of moves, the values they start from, and the store.
 STATE_DECIDERS = ("jobs/lifecycle.py", "jobs/task_lifecycle.py", "jobs/models.py")
 STATE_WRITERS = ("stores/",)
-STATE_CALLS = {"replace", "dataclasses.replace", "copy.replace", "values", "Job", "Task", "Attempt"}
+STATE_CALLS = {"replace", "values", "Job", "Task", "Attempt"}
 STATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstate\b|\binsert\b.*\b(jobs|tasks)\b", re.IGNORECASE | re.DOTALL)
 
 EFFECTS = "effects.py"
@@ -37,6 +37,11 @@ EFFECT_EXCEPTIONS: dict[str, str] = {}
 
 def free_to_set_states(module: Module) -> bool:
     return module.path in STATE_DECIDERS or module.path.startswith(STATE_WRITERS)
+
+
+def called_name(call: ast.Call) -> str:
+    """`replace` for `dataclasses.replace(...)`, `values` for `update(table).where(...).values(...)`."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func)
 
 
 def states_given_a_value(module: Module) -> Iterator[ast.AST]:

@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+
 from tests.arch.source import ROOT, dotted, imported, modules
 
 # A library, and the only places that may import it: rooms (folders or top modules) or single files.
@@ -27,16 +28,7 @@ HOMES = {
 }
 
 # Calls that ask the clock, chance or the disk; a pure room is handed the answer.
-IMPURE_CALLS = {
-    "datetime.now",
-    "datetime.utcnow",
-    "datetime.today",
-    "date.today",
-    "datetime.datetime.now",
-    "open",
-    "input",
-    "print",
-}
+IMPURE_CALLS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open", "input", "print"}
 PURE_PATHS = {"PurePath", "PurePosixPath"}
 
 ADAPTER_ROOMS = ("blobs", "datasources", "executors", "platforms")

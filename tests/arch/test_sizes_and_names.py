@@ -45,9 +45,7 @@ def test_no_function_is_too_long_to_read_at_once() -> None:
 def test_functions_are_mostly_short() -> None:
     lengths = [length(function) for module in modules() for function in functions(module)]
     short = sum(lines <= SHORT_FUNCTION_LINES for lines in lengths)
-    assert short >= SHORT_SHARE * len(lengths), (
-        f"only {short} of {len(lengths)} have {SHORT_FUNCTION_LINES} lines or fewer"
-    )
+    assert short >= SHORT_SHARE * len(lengths), f"{short} of {len(lengths)} have at most {SHORT_FUNCTION_LINES} lines"
 
 
 def test_no_file_or_class_has_a_name_that_fits_everything() -> None:

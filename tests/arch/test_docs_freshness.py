@@ -1,0 +1,82 @@
+"""What the code knows, the documentation knows: states, reasons, error codes, variables, settings, built-in blocks."""
+
+import ast
+import dataclasses
+import importlib
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from fanfold import errors
+from fanfold.jobs import contract
+from fanfold.jobs.models import JobState, TaskState
+from fanfold.jobs.task_lifecycle import Reason
+from tests.arch.source import PACKAGE, ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+FIRST_CELL = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
+
+
+def rows(page: str, heading: str = "") -> set[str]:
+    """The code words that open a table row of a reference page, or of the part of it below `heading`."""
+    text = (REFERENCE / page).read_text()
+    return set(FIRST_CELL.findall(text.partition(heading)[2] if heading else text))
+
+
+def error_tree(root: type[errors.FanfoldError]) -> Iterator[type[errors.FanfoldError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from error_tree(child)
+
+
+def test_every_state_and_reason_has_its_row_and_no_row_is_stale() -> None:
+    known = {item.value for kind in (JobState, TaskState, Reason) for item in kind}
+    assert rows("states.md") == known
+
+
+def test_every_error_code_has_its_row_and_no_row_is_stale() -> None:
+    known = {error.code for error in error_tree(errors.FanfoldError)}
+    assert rows("errors.md") == known
+
+
+def test_whether_to_try_again_is_told_as_the_code_has_it() -> None:
+    page = (REFERENCE / "errors.md").read_text()
+    for error in error_tree(errors.FanfoldError):
+        assert f"| `{error.code}` | {'yes' if error.retryable else 'no'} |" in page
+
+
+def test_every_variable_that_a_program_is_given_is_documented() -> None:
+    page = (REFERENCE / "contract.md").read_text()
+    words = [value for value in vars(contract).values() if isinstance(value, str)]
+    names = {word for word in words if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", word)}
+    names |= {folders.params for folders in contract.FOLDERS.values()}
+    assert names, "the contract names its variables as constants"
+    assert not {name for name in names if f"`{name}" not in page}
+
+
+def test_every_setting_has_its_row_and_no_row_is_stale() -> None:
+    if not (PACKAGE / "settings.py").exists():
+        pytest.skip("there are no settings yet")
+    settings = importlib.import_module("fanfold.settings").Settings
+    assert rows("settings.md") == {field.name for field in dataclasses.fields(settings)}
+
+
+def built_in_tags() -> set[str]:
+    """The names in the manifests of the built-in blocks, read without running them."""
+    names = set()
+    for file in (PACKAGE / "builtin").glob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            if isinstance(target, ast.Name) and target.id == "MANIFEST":
+                names.add(file.stem.replace("_", "-"))
+    return names
+
+
+def test_every_built_in_block_has_its_page() -> None:
+    tags = built_in_tags()
+    if not tags:
+        pytest.skip("there are no built-in blocks yet")
+    pages = {file.stem: file.read_text() for file in (REFERENCE / "blocks").glob("*.md")}
+    missing = {tag for tag in tags if not any(stem == tag or f"`{tag}`" in text for stem, text in pages.items())}
+    assert not missing, f"not in docs/reference/blocks/: {sorted(missing)}"
