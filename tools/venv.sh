@@ -34,6 +34,9 @@ make_venv() {
 
 quiet_pip() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
 
+# The machine's own certificates, where it has them: they know a mirror's too.
+[ ! -r /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+
 install_with_uv() {
     "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "requirements/$kind.lock" &&
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
@@ -51,7 +54,7 @@ install() {
 }
 
 # The place is part of the key: a virtual environment does not survive being moved.
-key=$({ pwd; cat pyproject.toml requirements/setup.lock "requirements/$kind.lock"; } | sha256sum | cut -c1-16)
+key=$({ pwd; cat pyproject.toml requirements/*.lock; } | sha256sum | cut -c1-16)
 stamp=$venv/stamps/$kind-$key
 
 ready() { [ -e "$stamp" ] && "$venv/bin/python" -c '' >/dev/null 2>&1; }
@@ -65,5 +68,6 @@ fi
 "$venv/bin/python" -c 'import pip' >/dev/null 2>&1 || make_venv
 install
 mkdir -p "$venv/stamps"
-rm -f "$venv/stamps/$kind-"*
+find "$venv/stamps" -type f ! -name "*-$key" -delete # another key's packages are there no longer
 touch "$stamp"
+[ "$kind" = runtime ] || touch "$venv/stamps/runtime-$key" # dev.lock holds all of runtime.lock
