@@ -61,6 +61,9 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node
+        elif isinstance(node, ast.ImportFrom) and node.module == "fanfold":
+            for alias in node.names:
+                yield f"fanfold.{alias.name}", node
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module, node
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 
 import pytest
 
@@ -27,6 +28,27 @@ HOMES = {
     "uvicorn": {"server"},
 }
 
+# What a room may import of Fanfold besides itself, where that is less than its layer in pyproject.toml allows.
+SEES = {
+    "builtin": set(),
+    "client": {"wire", "errors"},
+    "datasources": {"net", "ports", "jobs", "effects", "errors"},
+    "effects": {"errors"},
+    "errors": set(),
+    "jobs": {"errors"},
+    "platforms": {"runner", "ports", "jobs", "effects", "errors"},
+    "ports": {"jobs", "errors"},
+    "registry": {"errors"},
+    "runner": {"clocks", "ports", "jobs", "effects", "errors", "registry"},
+    "services": {"ports", "jobs", "effects", "errors", "archives"},
+    "settings": {"errors"},
+    "stores": {"ports", "jobs", "effects", "errors"},
+    "wire": set(),
+}
+# The root of a process of its own, which puts its parts together.
+ROOTS = {"runner/__main__.py": {"platforms"}}
+SETTINGS_READERS = {"api", "cli", "console", "server", "settings", "wiring"}
+
 # Calls that ask the clock, chance or the disk; a pure room is handed the answer.
 IMPURE_CALLS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open", "input", "print"}
 PURE_PATHS = {"PurePath", "PurePosixPath"}
@@ -43,6 +65,46 @@ def test_a_library_is_imported_in_its_own_room_only(library: str) -> None:
         for module in modules()
         for name, node in imported(module.tree)
         if name.split(".")[0] == library and not {module.room, module.path} & HOMES[library]
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("room", sorted(SEES))
+def test_a_room_sees_what_it_needs_and_no_more(room: str) -> None:
+    found = [
+        f"{module.at(node)}: {room} may not know {name}"
+        for module in modules()
+        if module.room == room
+        for name, node in imported(module.tree)
+        if seen_room(name) not in {"", room} | SEES[room] | ROOTS.get(module.path, set())
+    ]
+    assert not found, "\n".join(found)
+
+
+def seen_room(name: str) -> str:
+    """`jobs` for `fanfold.jobs.models`; "" for what is not Fanfold's, and for the version in its root."""
+    root, _, rest = name.partition(".")
+    return rest.partition(".")[0] if root == "fanfold" else ""
+
+
+def test_settings_are_read_by_wiring_and_the_doors_only() -> None:
+    found = [
+        f"{module.at(node)}: take the value as an argument"
+        for module in modules()
+        if module.room not in SETTINGS_READERS
+        for name, node in imported(module.tree)
+        if seen_room(name) == "settings"
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_built_in_blocks_need_the_standard_library_only() -> None:
+    found = [
+        f"{module.at(node)}: {name}"
+        for module in modules()
+        if module.room == "builtin"
+        for name, node in imported(module.tree)
+        if name.split(".")[0] not in sys.stdlib_module_names | {"fanfold"}
     ]
     assert not found, "\n".join(found)
 
