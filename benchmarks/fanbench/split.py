@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 
 def byte_ranges(source: BinaryIO, number: int) -> Iterator[tuple[int, int]]:
-    """Start and end of `number` ranges of about equal size, each ending at the first line end from its share on."""
+    """Start and end of `number` ranges of about equal size, each up to the first line end at its share or behind it."""
     size = source.seek(0, os.SEEK_END)
     start = 0
     for index in range(1, number + 1):
-        source.seek(size * index // number)
+        source.seek(max(0, size * index // number - 1))
         source.readline()
         end = max(start, min(source.tell(), size))
         yield start, end
