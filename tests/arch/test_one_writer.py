@@ -9,6 +9,9 @@ from tests.arch.source import Module, dotted, modules
 # The rooms that may give a state a value: the two tables of moves, the values they start from, and the store.
 STATE_DECIDERS = ("jobs/lifecycle.py", "jobs/task_lifecycle.py", "jobs/models.py")
 STATE_WRITERS = ("stores/",)
+# The verbs of the two lifecycles, with what goes along: nothing else in the store opens a transaction that writes.
+WRITING_VERBS = {"insert_job", "advance", "claim", "tell", "finish", "renew"}
+WRITES = "_writing"
 STATE_CALLS = {"replace", "values", "Job", "Task", "Attempt"}
 STATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstate\b|\binsert\b.*\b(jobs|tasks)\b", re.IGNORECASE | re.DOTALL)
 
@@ -68,6 +71,19 @@ def test_only_step_decides_about_a_state_and_only_the_store_writes_it() -> None:
         for node in states_given_a_value(module)
     ]
     assert not found, "\n".join(found)
+
+
+def test_the_store_writes_in_the_verbs_of_the_lifecycles_only() -> None:
+    writers = {
+        function.name
+        for module in modules()
+        if module.room == "stores"
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and called_name(node) == WRITES
+    }
+    assert writers == WRITING_VERBS
 
 
 def test_sql_that_writes_a_state_stands_in_the_stores_only() -> None:

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.arch.source import ROOT, dotted, imported, modules
+from fanfold import registry
+from tests.arch.source import PACKAGE, ROOT, dotted, imported, modules
 
 # A library, and the only places that may import it: rooms (folders or top modules) or single files.
 HOMES = {
@@ -53,7 +54,6 @@ SETTINGS_READERS = {"api", "cli", "console", "server", "settings", "wiring"}
 IMPURE_CALLS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open", "input", "print"}
 PURE_PATHS = {"PurePath", "PurePosixPath"}
 
-ADAPTER_ROOMS = ("blobs", "datasources", "executors", "platforms")
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?P<code>\[[a-z-]+\])?(?P<reason>.*)")
 STUB_CODES = {"[import-untyped]", "[import-not-found]"}
 
@@ -146,12 +146,23 @@ def test_an_ignored_type_error_is_a_missing_stub_with_code_and_reason() -> None:
     assert not found, "\n".join(found)
 
 
+def registered() -> dict[str, str]:
+    """Class name by file, for every adapter that a registry names."""
+    found = {}
+    for table in vars(registry).values():
+        if isinstance(table, dict):
+            places = [str(place).partition(":") for place in table.values() if str(place).startswith("fanfold.")]
+            found |= {module.split(".", 1)[1].replace(".", "/") + ".py": name for module, _, name in places}
+    return found
+
+
 def test_an_adapter_says_which_port_it_fits() -> None:
+    adapters = registered()
+    assert adapters, "registry.py names adapters as module:Class"
     found = [
-        f"src/fanfold/{module.path}: must end with `_fits: type[Port] = Class`"
-        for module in modules()
-        if module.room in ADAPTER_ROOMS and any(isinstance(node, ast.ClassDef) for node in module.tree.body)
-        if not re.search(r"^_fits: type\[\w+\] = \w+$", module.text, re.MULTILINE)
+        f"src/fanfold/{path}: must end with `_fits: type[Port] = {name}`"
+        for path, name in adapters.items()
+        if not re.search(rf"^_fits: type\[\w+\] = {name}$", (PACKAGE / path).read_text(), re.MULTILINE)
     ]
     assert not found, "\n".join(found)
 
