@@ -1,6 +1,5 @@
 """What the code knows, the documentation knows: states, reasons, error codes, variables, settings, built-in blocks."""
 
-import ast
 import dataclasses
 import importlib
 import re
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fanfold import errors
+from fanfold.builtin.registry import BUILTIN, Role, load
 from fanfold.jobs import contract
 from fanfold.jobs.models import JobState, TaskState
 from fanfold.jobs.task_lifecycle import Reason
@@ -62,21 +62,12 @@ def test_every_setting_has_its_row_and_no_row_is_stale() -> None:
     assert rows("settings.md") == {field.name for field in dataclasses.fields(settings)}
 
 
-def built_in_tags() -> set[str]:
-    """The names in the manifests of the built-in blocks, read without running them."""
-    names = set()
-    for file in (PACKAGE / "builtin").glob("*.py"):
-        for node in ast.parse(file.read_text()).body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and target.id == "MANIFEST":
-                names.add(file.stem.replace("_", "-"))
-    return names
-
-
-def test_every_built_in_block_has_its_page() -> None:
-    tags = built_in_tags()
-    if not tags:
-        pytest.skip("there are no built-in blocks yet")
-    pages = {file.stem: file.read_text() for file in (REFERENCE / "blocks").glob("*.md")}
-    missing = {tag for tag in tags if not any(stem == tag or f"`{tag}`" in text for stem, text in pages.items())}
-    assert not missing, f"not in docs/reference/blocks/: {sorted(missing)}"
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, table in BUILTIN.items() for name in table])
+def test_every_built_in_block_is_described_with_its_params(role: Role, name: str) -> None:
+    block = load(role, name)
+    assert block is not None
+    heading = re.compile(rf"^#.*(?<![\w-]){name}(?![\w-])", re.MULTILINE)
+    pages = [file.read_text() for file in sorted((REFERENCE / "blocks").glob("*.md"))]
+    described = "".join(page for page in pages if heading.search(page))
+    assert described, f"no heading for '{name}' in docs/reference/blocks/"
+    assert not [param for param in block.schema.get("properties", {}) if f"`{param}`" not in described]

@@ -41,7 +41,7 @@ SEES = {
     "ports": {"jobs", "errors"},
     "registry": {"errors"},
     "runner": {"clocks", "ports", "jobs", "effects", "errors", "registry"},
-    "services": {"ports", "jobs", "effects", "errors", "archives"},
+    "services": {"archives", "builtin", "effects", "errors", "jobs", "ports"},
     "settings": {"errors"},
     "stores": {"ports", "jobs", "effects", "errors"},
     "wire": set(),
