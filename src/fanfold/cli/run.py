@@ -1,0 +1,63 @@
+"""`fanfold run`: the main job with no server, here and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fanfold.cli.exits import Exit
+from fanfold.cli.local_run import carry_out
+from fanfold.cli.wishes import Wish
+
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
+    inputs: Annotated[list[Path] | None, typer.Argument(metavar="INPUT...", help="Files, or folders of files.")] = None,
+    app: Annotated[str, typer.Option("--app", help="A block folder, a script, or a built-in tag.")] = "",
+    template: Annotated[Path | None, typer.Option("--template", "-t", help="A template.json.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the output.")] = Path("out"),
+    partitioner: Annotated[str, typer.Option(help="Makes the chunks: tag or folder.")] = "",
+    assembler: Annotated[str, typer.Option(help="Folds the results: tag or folder.")] = "",
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="ROLE.KEY=VALUE", help="Such as app.case=upper.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to this output.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over; replace files in the output folder.")] = False,
+    slots: Annotated[
+        int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Interpreter for Python programs.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1, help="Tries for each chunk (3).")] = None,
+    max_failed: Annotated[str, typer.Option(help="Failed chunks to tolerate: a number, or a share such as 5%.")] = "",
+    task_timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for one program (3600).")] = None,
+    job_timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for all (7 days).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the ended job as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Split INPUT, run APP on every chunk, fold the results into OUTPUT.
+
+    An interrupted run is continued with --resume: finished chunks are not run again.
+    """
+    wish = Wish(
+        inputs=tuple(inputs or ()),
+        app=app,
+        template=template,
+        output=output,
+        partitioner=partitioner,
+        assembler=assembler,
+        params=tuple(param or ()),
+        resume=resume,
+        force=force,
+        slots=slots,
+        python=python,
+        max_attempts=max_attempts,
+        max_failed=max_failed,
+        task_timeout_s=task_timeout,
+        job_timeout_s=job_timeout,
+        as_json=json,
+        quiet=quiet,
+    )
+    code = carry_out(wish)
+    if code is not Exit.OK:
+        raise typer.Exit(int(code))

@@ -1,0 +1,1 @@
+"""Where input comes from and output goes; one file a kind of place."""

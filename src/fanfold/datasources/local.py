@@ -1,0 +1,172 @@
+"""`local`: files and folders of this machine. `path` names a file or folder; `paths` several files.
+
+A delivery puts every file under a temporary name first, then renames them one after the other, and writes its manifest
+last: a reader sees each file whole or not at all, and the output is whole once the manifest is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, Problem
+from fanfold.jobs.models import DataRef
+from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
+from fanfold.runner.staging import etag_of
+
+MANIFEST = ".fanfold-output.json"
+PENDING = ".fanfold-output.pending.json"
+PART = ".fanfold-part"
+
+
+class LocalFolder:
+    """Reads and writes folders of this machine."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+
+    def check_source(self, ref: DataRef) -> None:
+        """Refuse what is missing, unreadable or has no files; every problem at once."""
+        paths = _paths(ref)
+        problems = [problem for path in paths for problem in _source_problems(path)]
+        if not paths:
+            problems = [Problem("dataSource.params.path", "names no file; give a file or a folder")]
+        if problems:
+            raise BadInput("the input cannot be used", problems)
+
+    def list_source(self, ref: DataRef) -> Iterator[SourceFile]:
+        """Files by name; a folder means all files below it, named relative to it; hidden ones are left out."""
+        files = [entry for path in _paths(ref) for entry in _below(path)]
+        for name, path in sorted(files):
+            try:
+                info = os.stat(path)
+            except OSError as err:
+                raise BadInput(f"the input '{path}' cannot be read: {err.strerror}") from err
+            yield SourceFile(name, str(path), info.st_size, etag_of(info))
+
+    def check_destination(self, ref: DataRef) -> None:
+        """Refuse a folder that is not one or cannot be written."""
+        folder = _folder(ref)
+        nearest = next(path for path in [folder, *folder.parents] if path.exists())
+        reason = ""
+        if not nearest.is_dir():
+            reason = f"'{nearest}' is not a folder"
+        elif not os.access(nearest, os.W_OK | os.X_OK):
+            reason = f"'{nearest}' cannot be written by you; choose another folder or change its permissions"
+        if reason:
+            raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", reason)])
+
+    def deliver(
+        self, ref: DataRef, job_id: str, files: Iterable[OutputFile], stopped: Callable[[], bool]
+    ) -> tuple[int, int]:
+        """See `ports.datasource`."""
+        folder = _folder(ref)
+        self._made(folder)
+        entries = []
+        for file in files:
+            if stopped():
+                self.take_back(ref, job_id)
+                return 0, 0
+            self._place(folder, file)
+            entries.append(file.entry)
+        listed = [{"name": entry.path, "size": entry.size_bytes, "sha256": entry.sha256} for entry in entries]
+        manifest = {"jobId": job_id, "files": listed}
+        self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
+        for entry in entries:
+            self._effects.rename(_part(folder / entry.path), folder / entry.path)
+        for place in sorted({(folder / entry.path).parent for entry in entries}):
+            self._effects.fsync_folder(place)
+        self._effects.rename(folder / PENDING, folder / MANIFEST)
+        self._effects.fsync_folder(folder)
+        return len(entries), sum(entry.size_bytes for entry in entries)
+
+    def _made(self, folder: Path) -> None:
+        try:
+            self._effects.make_folder(folder)
+        except (FileExistsError, NotADirectoryError, PermissionError) as err:
+            raise BadInput(f"the output folder '{folder}' cannot be made: {err.strerror}") from err
+
+    def _place(self, folder: Path, file: OutputFile) -> None:
+        """One file under its temporary name, on disk."""
+        place = folder / file.entry.path
+        part = _part(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._effects.remove_file(part)
+            self._effects.link_or_copy(Path(file.path), part)
+        except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as err:
+            raise BadInput(f"'{place}' cannot be written: {err.strerror}; choose another output folder") from err
+        if place.is_dir():
+            raise BadInput(f"'{place}' is a folder and cannot be replaced by a file; choose another output folder")
+        with open(part, "rb") as written:
+            self._effects.fsync(written.fileno(), part.name)
+
+    def take_back(self, ref: DataRef, job_id: str) -> None:
+        """Remove temporary files, and the files that this job's manifest lists, written or still pending."""
+        folder = _folder(ref)
+        if not folder.is_dir():
+            return
+        for part in list(folder.rglob(f".*{PART}")):
+            self._effects.remove_file(part)
+        for listing in (folder / PENDING, folder / MANIFEST):
+            self._take_back_listed(folder, listing, job_id)
+
+    def _take_back_listed(self, folder: Path, listing: Path, job_id: str) -> None:
+        if not listing.is_file():
+            return
+        told = json.loads(listing.read_bytes())
+        if told["jobId"] == job_id:
+            for entry in told["files"]:
+                self._effects.remove_file(folder / entry["name"])
+            self._effects.remove_file(listing)
+
+
+def _part(place: Path) -> Path:
+    return place.with_name(f".{place.name}{PART}")
+
+
+def _paths(ref: DataRef) -> list[Path]:
+    paths = ref.params.get("paths") or ([ref.params["path"]] if ref.params.get("path") else [])
+    return [Path(path) for path in paths]
+
+
+def _folder(ref: DataRef) -> Path:
+    path = ref.params.get("path")
+    if not path:
+        raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", "is missing")])
+    return Path(path)
+
+
+def _source_problems(path: Path) -> Iterator[Problem]:
+    place = "dataSource.params.path"
+    if not path.exists():
+        yield Problem(place, f"'{path}' does not exist; check the spelling and where you are")
+    elif path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            yield Problem(place, f"the folder '{path}' cannot be read by you")
+        elif not any(True for _ in _below(path)):
+            yield Problem(place, f"the folder '{path}' has no files; put your input files into it")
+    elif not stat.S_ISREG(path.stat().st_mode):
+        yield Problem(place, f"'{path}' is neither a file nor a folder")
+    elif not os.access(path, os.R_OK):
+        yield Problem(place, f"the file '{path}' cannot be read by you")
+
+
+def _below(path: Path) -> Iterator[tuple[str, Path]]:
+    """The files that a path means: itself, or all below it but hidden ones, with their names."""
+    if not path.is_dir():
+        yield path.name, path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            place = Path(folder, name)
+            if not name.startswith(".") and place.is_file():
+                yield str(place.relative_to(path)), place
+
+
+_fits: type[DataSource] = LocalFolder

@@ -1,0 +1,166 @@
+"""The one thin module of side effects: transaction, write, fsync, rename, link, remove, spawn.
+
+Everything the core does to the world passes here, so that one place can count it (the kill sweep), replace it (the
+simulation) and time it (metrics). `Effects.about_to` is called just before each effect; the default does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from fanfold.errors import OutOfSpace
+
+COPY_BYTES = 8 * 1024 * 1024
+
+
+class Effects:
+    """The real ones."""
+
+    def about_to(self, kind: str, what: str) -> None:
+        """Called before each effect with its kind and what it touches."""
+
+    @contextlib.contextmanager
+    def transaction(self, what: str) -> Iterator[None]:
+        """Around the statements of one transaction; leaving it commits, which is the effect that counts."""
+        yield
+        self.about_to("commit", what)
+
+    def write_file(self, path: Path, data: bytes) -> None:
+        """Write a small file whole: temporary name, fsync, rename, fsync of the folder."""
+        part = path.with_name(f".{path.name}.part")
+        self.about_to("write", path.name)
+        with enough_space(path), open(part, "wb") as file:
+            file.write(data)
+            self.fsync(file.fileno(), path.name)
+        self.rename(part, path)
+        self.fsync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def new_file(self, path: Path) -> Iterator[IO[bytes]]:
+        """A file to be written in pieces that appears whole: as `write_file`, when the block is left without error."""
+        part = path.with_name(f".{path.name}.part")
+        self.about_to("write", path.name)
+        with enough_space(path), open(part, "wb") as file:
+            yield file
+            file.flush()
+            self.fsync(file.fileno(), path.name)
+        self.rename(part, path)
+        self.fsync_folder(path.parent)
+
+    def fsync(self, descriptor: int, what: str) -> None:
+        """Bring a file's bytes to disk."""
+        self.about_to("fsync", what)
+        os.fsync(descriptor)
+
+    def fsync_folder(self, folder: Path) -> None:
+        """Bring a folder's names to disk."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.fsync(descriptor, folder.name)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Move within one file system, replacing the target atomically."""
+        self.about_to("rename", target.name)
+        os.replace(source, target)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and its parents; one that exists is fine."""
+        self.about_to("mkdir", path.name)
+        path.mkdir(parents=True, exist_ok=True)
+
+    def link_or_copy(self, source: Path, target: Path) -> None:
+        """Give a file a second name; across file systems, or where links are forbidden, copy it in the kernel."""
+        self.about_to("link", target.name)
+        try:
+            os.link(source, target)
+        except OSError as err:
+            if err.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES):
+                raise
+            with open(source, "rb") as reader, open(target, "wb") as writer:
+                copy_bytes(reader.fileno(), writer.fileno(), 0, os.fstat(reader.fileno()).st_size)
+
+    def remove_file(self, path: Path) -> None:
+        """Remove a file; one that is gone already is fine."""
+        self.about_to("remove", path.name)
+        path.unlink(missing_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a folder and all in it, never following links out of it; one that is gone already is fine."""
+        self.about_to("remove", path.name)
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                shutil.rmtree(path)
+            except PermissionError:
+                _open_up(path)
+                shutil.rmtree(path)
+
+    def spawn(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int | None, keep: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a process in a session of its own; `output` takes its standard output and error."""
+        self.about_to("spawn", argv[0])
+        return subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output is not None else None,
+            start_new_session=True,
+            pass_fds=keep,
+        )
+
+
+@contextlib.contextmanager
+def enough_space(path: Path) -> Iterator[None]:
+    """Turn "no space left" into OutOfSpace that names the place."""
+    try:
+        yield
+    except OSError as err:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfSpace(f"the disk that holds '{path}' is full", hint="Free some space and run again.") from err
+        raise
+
+
+def copy_bytes(source: int, target: int, offset: int, length: int) -> None:
+    """Append `length` bytes of one descriptor from `offset` to another, in the kernel where it can.
+
+    Raises EOFError when the source is shorter.
+    """
+    done = 0
+    while done < length:
+        count = _copy_some(source, target, offset + done, min(COPY_BYTES, length - done))
+        if count == 0:
+            raise EOFError(f"the file ended after {offset + done} bytes")
+        done += count
+
+
+def _copy_some(source: int, target: int, offset: int, length: int) -> int:
+    try:
+        return os.copy_file_range(source, target, length, offset_src=offset)
+    except OSError as err:
+        if err.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM):
+            raise
+    data = os.pread(source, length, offset)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+    return len(data)
+
+
+def _open_up(root: Path) -> None:
+    """Give back the permissions a program took from its own folders, so that they can be removed."""
+    for folder, names, _ in os.walk(root, onerror=None):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                os.chmod(path, 0o700)

@@ -1,0 +1,290 @@
+"""The local executor: one runner process a slot on this machine, each on the other end of a socket.
+
+One thread of its own moves messages; callers only append to queues and wake it. A runner that dies is replaced at once
+and its attempt reported as lost; one that is silent (frozen) is no longer `alive`, so its lease runs out.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+
+from fanfold.effects import Effects
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.contract import JOB_ID
+from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Capacity, Executor, Report, RunOrder
+from fanfold.ports.signals import Signal
+from fanfold.runner import messages
+from fanfold.runner.loop import RECEIVE_BYTES
+from fanfold.runner.process_tree import adopt_orphans, end_strays
+
+SILENT_S = 5.0
+"""A runner not heard of for so long is not alive; it says something every half second."""
+
+QUEUED_PER_SLOT = 4
+RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
+
+
+class _Runner:
+    """The server's side of one runner process."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], channel: socket.socket, heard: float) -> None:
+        self.name = name
+        self.process = process
+        self.channel = channel
+        self.heard = heard
+        self.buffer = b""
+        self.order: RunOrder | None = None
+        self.kill_at: float | None = None
+        self.done = 0
+
+
+class LocalExecutor:
+    """Runs orders on this machine, `slots` at a time."""
+
+    def __init__(
+        self,
+        slots: int,
+        effects: Effects,
+        clock: Clock,
+        wake: Signal,
+        kill_grace_s: float = 1.0,
+        command: Sequence[str] = RUNNER_COMMAND,
+    ) -> None:
+        self._slots = slots
+        self._effects = effects
+        self._clock = clock
+        self._wake = wake
+        self._kill_grace_s = kill_grace_s
+        self._command = tuple(command)
+        self._lock = threading.Lock()
+        self._waiting: deque[RunOrder] = deque()
+        self._cancelled: deque[AttemptKey] = deque()
+        self._reports: deque[Report] = deque()
+        self._runners: list[_Runner] = []
+        self._selector = selectors.DefaultSelector()
+        self._nudge_in, self._nudge_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
+        self._draining = False
+        self._closed = False
+        self._names = 0
+        adopt_orphans()
+        for _ in range(slots):
+            self._hire()
+        self._thread = threading.Thread(target=self._serve, name="fanfold-local-executor", daemon=True)
+        self._thread.start()
+
+    # ---- the port; called from any thread
+
+    def capacity(self) -> Capacity:
+        """See `ports.executor`."""
+        with self._lock:
+            taken = len(self._waiting) + sum(runner.order is not None for runner in self._runners)
+        room = 0 if self._draining else max(0, self._slots * (1 + QUEUED_PER_SLOT) - taken)
+        return Capacity(self._slots, room, Device(float(os.cpu_count() or 1), psutil.virtual_memory().total))
+
+    def start(self, orders: Sequence[RunOrder]) -> None:
+        """See `ports.executor`."""
+        with self._lock:
+            self._waiting.extend(orders)
+        self._nudge()
+
+    def cancel(self, attempts: Sequence[AttemptKey]) -> None:
+        """See `ports.executor`."""
+        with self._lock:
+            self._cancelled.extend(attempts)
+        self._nudge()
+
+    def collect(self) -> list[Report]:
+        """See `ports.executor`."""
+        with self._lock:
+            reports = list(self._reports)
+            self._reports.clear()
+        return reports
+
+    def alive(self) -> list[AttemptKey]:
+        """See `ports.executor`."""
+        silent = self._clock.monotonic() - SILENT_S
+        with self._lock:
+            held = [runner.order for runner in self._runners if runner.order is not None and runner.heard > silent]
+            return [order.attempt for order in [*held, *self._waiting]]
+
+    def runners(self) -> list[dict[str, Any]]:
+        """See `ports.executor`."""
+        with self._lock:
+            return [
+                {
+                    "name": runner.name,
+                    "pid": runner.process.pid,
+                    "attempt": None if runner.order is None else runner.order.attempt.name,
+                    "jobId": None if runner.order is None else runner.order.attempt.task.job_id,
+                    "done": runner.done,
+                }
+                for runner in self._runners
+            ]
+
+    def close(self, drain_s: float) -> None:
+        """See `ports.executor`."""
+        self._draining = True
+        self._give_back_waiting()
+        until = self._clock.monotonic() + drain_s
+        while self._clock.monotonic() < until and any(runner.order for runner in self._runners):
+            self._thread.join(0.02)
+        self._closed = True
+        self._nudge()
+        self._thread.join()
+        for runner in list(self._runners):
+            self._dismiss(runner)
+        end_strays(JOB_ID, frozenset())
+        self._selector.close()
+        os.close(self._nudge_in)
+        os.close(self._nudge_out)
+
+    def _give_back_waiting(self) -> None:
+        with self._lock:
+            now = self._clock.now()
+            self._reports.extend(GivenBack(order.attempt, now) for order in self._waiting)
+            self._waiting.clear()
+
+    def _dismiss(self, runner: _Runner) -> None:
+        """End a runner: it kills its program when the channel closes; what does not end is killed."""
+        if runner.order is not None:
+            self._reports.append(GivenBack(runner.order.attempt, self._clock.now(), runner=runner.name))
+        runner.channel.close()
+        try:
+            runner.process.wait(self._kill_grace_s + 1.0)
+        except subprocess.TimeoutExpired:
+            runner.process.kill()
+            runner.process.wait()
+
+    # ---- the messenger thread
+
+    def _nudge(self) -> None:
+        try:
+            os.write(self._nudge_out, b"!")
+        except BlockingIOError:  # the pipe is full of nudges: one more says nothing new
+            return
+
+    def _serve(self) -> None:
+        while not self._closed:
+            for key, _ in self._selector.select(timeout=0.25):
+                if key.data is None:
+                    os.read(self._nudge_in, 4096)
+                else:
+                    self._hear(key.data)
+            self._pass_on_cancels()
+            self._kill_overdue()
+            self._hand_out()
+
+    def _hire(self) -> None:
+        """Start one more runner process."""
+        ours, theirs = socket.socketpair()
+        name = f"local-{self._names}"
+        self._names += 1
+        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s)]
+        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "TMPDIR", "HOME")}
+        process = self._effects.spawn(arguments, environment, None, None, keep=(theirs.fileno(),))
+        theirs.close()
+        runner = _Runner(name, process, ours, self._clock.monotonic())
+        self._selector.register(ours, selectors.EVENT_READ, runner)
+        with self._lock:
+            self._runners.append(runner)
+
+    def _hear(self, runner: _Runner) -> None:
+        try:
+            data = runner.channel.recv(RECEIVE_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._bury(runner)
+            return
+        runner.heard = self._clock.monotonic()
+        found, runner.buffer = messages.split_lines(runner.buffer + data)
+        for message in found:
+            self._note(runner, message)
+
+    def _note(self, runner: _Runner, message: messages.Message) -> None:
+        match message["is"]:
+            case "started":
+                self._report(messages.told_of(message))
+            case "ended":
+                outcome = messages.outcome_of(message)
+                with self._lock:
+                    runner.order, runner.kill_at = None, None
+                    runner.done += 1
+                self._report(outcome)
+
+    def _report(self, report: Report) -> None:
+        with self._lock:
+            self._reports.append(report)
+        self._wake.wake()
+
+    def _bury(self, runner: _Runner) -> None:
+        """A runner is gone: end what its program left, report the loss, hire another."""
+        self._selector.unregister(runner.channel)
+        runner.channel.close()
+        runner.process.kill()
+        runner.process.wait()
+        end_strays(JOB_ID, frozenset(other.process.pid for other in self._runners))
+        with self._lock:
+            self._runners.remove(runner)
+        if runner.order is not None:
+            said = f"the runner died ({_status(runner.process.returncode)})"
+            lost: Outcome = RunnerLost(runner.order.attempt, self._clock.now(), runner=runner.name, message=said)
+            self._report(lost)
+        if not self._draining:
+            self._hire()
+
+    def _pass_on_cancels(self) -> None:
+        while self._cancelled:
+            attempt = self._cancelled.popleft()
+            with self._lock:
+                self._waiting = deque(order for order in self._waiting if order.attempt != attempt)
+            for runner in self._runners:
+                if runner.order is not None and runner.order.attempt == attempt and runner.kill_at is None:
+                    runner.kill_at = self._clock.monotonic() + 2 * self._kill_grace_s + 1.0
+                    self._say(runner, {"do": "cancel", "attempt": messages.attempt_json(attempt)})
+
+    def _kill_overdue(self) -> None:
+        """A runner that does not end its run when asked is frozen or stuck: it goes, and `_bury` sees its end."""
+        now = self._clock.monotonic()
+        for runner in self._runners:
+            if runner.kill_at is not None and now >= runner.kill_at:
+                runner.process.kill()
+
+    def _hand_out(self) -> None:
+        idle = [runner for runner in self._runners if runner.order is None]
+        while idle:
+            with self._lock:
+                if not self._waiting:
+                    return
+                order = self._waiting.popleft()
+                runner = next((one for one in idle if one.name != order.avoid_runner), idle[0])
+                runner.order = order
+            idle.remove(runner)
+            self._say(runner, messages.order_json(order))
+
+    def _say(self, runner: _Runner, message: messages.Message) -> None:
+        try:
+            runner.channel.sendall(messages.line(message))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # its end is read from the same socket next
+
+
+def _status(code: int | None) -> str:
+    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+_fits: type[Executor] = LocalExecutor

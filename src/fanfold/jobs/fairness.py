@@ -1,0 +1,70 @@
+"""Order of service: which jobs get the free slots. Pure arithmetic over what the store counted.
+
+Higher priority first; waiting raises a job by one level every AGEING; inside a level the account with fewest running
+tasks goes first; inside an account jobs go by the time they were submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fanfold.jobs.models import Priority
+
+AGEING = timedelta(minutes=10)
+
+_LEVEL = {Priority.LOW: 0, Priority.UNDEFINED: 1, Priority.NORMAL: 1, Priority.HIGH: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job with tasks that could start now. `running` and `ready` count its own tasks, `limit` bounds `running`."""
+
+    job_id: str
+    account_id: str
+    priority: Priority
+    submitted_at: datetime
+    running: int
+    ready: int
+    limit: int | None = None
+
+    @property
+    def room(self) -> int:
+        """How many more of its tasks may start."""
+        return self.ready if self.limit is None else max(0, min(self.ready, self.limit - self.running))
+
+
+def shares(candidates: Sequence[Candidate], slots: int, now: datetime) -> dict[str, int]:
+    """How many tasks each job may start now, in order of service: job id -> count, at most `slots` in all.
+
+    The walk is one slot at a time over accounts, so two accounts with full queues get equal shares.
+    """
+    granted: dict[str, int] = {}
+    load = _running_by_account(candidates)
+    queue = sorted(candidates, key=lambda item: (-_level(item, now), item.submitted_at, item.job_id))
+    while slots > 0:
+        open_ones = [item for item in queue if item.room > granted.get(item.job_id, 0)]
+        if not open_ones:
+            break
+        level = _level(open_ones[0], now)
+        peers = [item for item in open_ones if _level(item, now) == level]
+        chosen = min(peers, key=lambda item: load[item.account_id])
+        alone = all(item.account_id == chosen.account_id for item in peers)
+        count = min(slots, chosen.room - granted.get(chosen.job_id, 0)) if alone else 1
+        granted[chosen.job_id] = granted.get(chosen.job_id, 0) + count
+        load[chosen.account_id] += count
+        slots -= count
+    return granted
+
+
+def _running_by_account(candidates: Sequence[Candidate]) -> dict[str, int]:
+    load: dict[str, int] = {}
+    for item in candidates:
+        load[item.account_id] = load.get(item.account_id, 0) + item.running
+    return load
+
+
+def _level(item: Candidate, now: datetime) -> int:
+    waited = max(timedelta(), now - item.submitted_at)
+    return _LEVEL[item.priority] + waited // AGEING

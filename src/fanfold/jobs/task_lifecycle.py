@@ -1,0 +1,141 @@
+"""The life of a task, whole: attempts, the retry rule and the states that end it.
+
+    SCHEDULED ─claimed→ ASSIGNED ─received→ RECEIVED ─started→ RUNNING ─┬ Succeeded → COMPLETED
+        ▲                                                              ├ ProgramFailed, RunnerLost → again, or FAILED
+        └────────────── a further attempt, or given back ──────────────┴ the job ended → ABORTED
+
+A claim raises attempt and fence in one statement of the store; every report carries its fence and is written only where
+the task still has it. So a runner that wakes late, or reports twice, changes nothing. An attempt is counted when it is
+claimed. Failures of the program and losses of the runner are counted apart: the first are bounded by `max_attempts`,
+the second by MAX_LOSSES; work that a draining runner gives back counts as neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from fanfold.jobs.models import AttemptKey, ResultManifest, Task, TaskState, Usage
+
+OPEN = frozenset({TaskState.SCHEDULED, TaskState.ASSIGNED, TaskState.RECEIVED, TaskState.RUNNING})
+CLAIMED = OPEN - {TaskState.SCHEDULED}
+FINAL = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.ABORTED})
+
+MAX_LOSSES = 3
+FIRST_WAIT_S = 0.5
+WAIT_FACTOR = 3.0
+LONGEST_WAIT_S = 60.0
+
+
+class Reason(StrEnum):
+    """Why an attempt ended as it did; codes never change."""
+
+    EXIT_CODE = "exit_code"
+    KILLED = "killed"
+    TIMED_OUT = "timed_out"
+    BAD_RESULT = "bad_result"
+    CANNOT_START = "cannot_start"
+    CHUNK_CHANGED = "chunk_changed"
+    DISK_FULL = "disk_full"
+    RUNNER_LOST = "runner_lost"
+    LEASE_EXPIRED = "lease_expired"
+    GIVEN_BACK = "given_back"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended; the only thing a runner says about it, once."""
+
+    attempt: AttemptKey
+    at: datetime
+    usage: Usage = field(default_factory=Usage)
+    started_at: datetime | None = None
+    runner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded(Outcome):
+    """The program ended with 0 and its result is published."""
+
+    result: ResultManifest = field(default_factory=ResultManifest)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFailed(Outcome):
+    """The program failed, or a limit ended it. `final` where no further attempt can help."""
+
+    reason: Reason = Reason.EXIT_CODE
+    message: str = ""
+    exit_code: int | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLost(Outcome):
+    """The runner died, froze or could not be reached; the program may still be running somewhere."""
+
+    reason: Reason = Reason.RUNNER_LOST
+    message: str = "the runner died"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack(Outcome):
+    """The runner ended it on its own account, before or while it ran; it counts as nothing."""
+
+
+def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
+    """The task after its current attempt ended so: final, or scheduled again with a time before which it rests."""
+    told = replace(
+        task,
+        ended_at=outcome.at,
+        started_at=outcome.started_at or task.started_at,
+        usage=outcome.usage,
+        runner=outcome.runner or task.runner,
+        lease_until=None,
+    )
+    match outcome:
+        case Succeeded():
+            done = replace(told, state=TaskState.COMPLETED, result=outcome.result, exit_code=0)
+            return replace(done, reason="", error_message="", due_at=None)
+        case ProgramFailed():
+            failures = max_attempts if outcome.final else task.failures + 1
+            failed = replace(told, failures=failures, exit_code=outcome.exit_code, reason=outcome.reason.value)
+            failed = replace(failed, error_message=outcome.message)
+            return _again_or_failed(failed, failures >= max_attempts, failures, outcome.at)
+        case RunnerLost():
+            losses = task.losses + 1
+            lost = replace(told, losses=losses, exit_code=None, reason=outcome.reason.value)
+            lost = replace(lost, error_message=outcome.message)
+            return _again_or_failed(lost, losses >= MAX_LOSSES, 0, outcome.at)
+        case GivenBack():
+            return _scheduled(replace(told, reason=Reason.GIVEN_BACK.value), outcome.at)
+    raise AssertionError(f"an outcome of an unknown kind: {outcome!r}")
+
+
+def wait_s(failures: int) -> float:
+    """How long a task rests after its n-th failure, in seconds: 0.5, 1.5, 4.5 ... at most 60."""
+    return 0.0 if failures < 1 else min(LONGEST_WAIT_S, FIRST_WAIT_S * WAIT_FACTOR ** (failures - 1))
+
+
+def _again_or_failed(task: Task, spent: bool, failures: int, at: datetime) -> Task:
+    if spent:
+        return replace(task, state=TaskState.FAILED, due_at=None)
+    return _scheduled(task, at + timedelta(seconds=wait_s(failures)))
+
+
+def _scheduled(task: Task, due_at: datetime) -> Task:
+    return replace(task, state=TaskState.SCHEDULED, due_at=due_at)
+
+
+def is_open(state: TaskState) -> bool:
+    """Whether a task in this state still has work to come."""
+    match state:
+        case TaskState.SCHEDULED | TaskState.ASSIGNED | TaskState.RECEIVED | TaskState.RUNNING:
+            return True
+        case TaskState.COMPLETED | TaskState.FAILED | TaskState.ABORTED:
+            return False
+        case _:
+            assert_never(state)

@@ -1,0 +1,1 @@
+"""How a job moves: the scheduler, one file a stage, and what they share."""

@@ -1,0 +1,38 @@
+"""MERGED and DOWNLOADING: write the assembler's output to the destination, or take it back when the job is aborted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fanfold.errors import BadInput
+from fanfold.jobs.lifecycle import Aborted, Delivered, DeliveryBegan
+from fanfold.jobs.models import Job, Role, TaskKey
+from fanfold.pipeline.tools import StageResult, Tools, failed
+from fanfold.ports.datasource import OutputFile
+from fanfold.runner.staging import manifest_files
+
+
+def begin_delivery(job: Job, tools: Tools) -> StageResult:
+    """Nothing stands between the merged output and its way out."""
+    return StageResult(DeliveryBegan())
+
+
+def deliver(job: Job, tools: Tools) -> StageResult | None:
+    """Deliver; once more with the same bytes after a crash."""
+    destination = tools.sources(job.data_destination)
+    if job.abort_asked_by:
+        destination.take_back(job.data_destination, job.id)
+        return StageResult(Aborted(job.abort_asked_by))
+    try:
+        files, size_bytes = destination.deliver(job.data_destination, job.id, _output(job, tools), tools.stopping)
+    except BadInput as err:
+        return failed("bad_destination", str(err))
+    return None if tools.stopping() else StageResult(Delivered(files, size_bytes))
+
+
+def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:
+    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.round - 1))
+    assert task.result is not None
+    published = tools.workspace.job(job.id).result(task.attempt_key)
+    for file in manifest_files(task.result, published):
+        yield OutputFile(str(published / file.path), file)

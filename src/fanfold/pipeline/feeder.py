@@ -1,0 +1,182 @@
+"""Feeds tasks to the executor in order of service, never more than it can start soon, and writes what became of them.
+
+Reports are written in groups: thousands of tasks do not mean thousands of commits. What was written and what was not is
+told by the store's guards alone; the map of attempts under way is only a cache of what their rows say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import timedelta
+
+from fanfold.errors import NotFound
+from fanfold.jobs.fairness import shares
+from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
+from fanfold.jobs.task_lifecycle import (
+    CLAIMED,
+    GivenBack,
+    Outcome,
+    ProgramFailed,
+    Reason,
+    RunnerLost,
+    Succeeded,
+    after_attempt,
+)
+from fanfold.pipeline.orders import OrderMaker
+from fanfold.pipeline.workspace import Workspace
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Executor, Told
+from fanfold.ports.store import Finished, Store
+
+QUEUED_S = 0.3
+"""The executor holds enough waiting orders for so many seconds of work, and at least one a slot."""
+
+MOST_QUEUED_PER_SLOT = 4
+FIRST_GUESS_S = 0.5
+_SMOOTHING = 0.2
+EXPIRED_AT_ONCE = 200
+
+
+class Feeder:
+    """One duty: tasks out, outcomes in."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        workspace: Workspace,
+        orders: OrderMaker,
+        clock: Clock,
+        lease_s: float,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._workspace = workspace
+        self._orders = orders
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_s)
+        self._under_way: dict[AttemptKey, tuple[Task, int]] = {}
+        self._mean_s = FIRST_GUESS_S
+
+    def under_way(self) -> frozenset[AttemptKey]:
+        """The attempts handed out and not yet ended."""
+        return frozenset(self._under_way)
+
+    def collect(self) -> list[Finished]:
+        """Write what the executor reported since the last call; returns the ends that counted."""
+        told: list[Told] = []
+        outcomes: list[Outcome] = []
+        for report in self._executor.collect():
+            if isinstance(report, Told):
+                told.append(report)
+            else:
+                outcomes.append(report)
+        ended = {outcome.attempt for outcome in outcomes}
+        news = [
+            (item.attempt, TaskState.RUNNING if item.started else TaskState.RECEIVED, item.at, item.runner)
+            for item in told
+            if item.attempt not in ended
+        ]
+        if news:
+            self._store.tell(news)
+        return self._finish(outcomes) if outcomes else []
+
+    def _finish(self, outcomes: Iterable[Outcome]) -> list[Finished]:
+        changes = []
+        for outcome in outcomes:
+            known = self._under_way.pop(outcome.attempt, None) or self._looked_up(outcome.attempt)
+            if known is None:
+                self._drop(outcome)
+                continue
+            task, max_attempts = known
+            changes.append(Finished(task, after_attempt(task, outcome, max_attempts), outcome))
+        won = self._store.finish(changes) if changes else []
+        for change in self._lost(changes, won):
+            self._drop(change.outcome)
+        self._learn(won)
+        return won
+
+    def _looked_up(self, attempt: AttemptKey) -> tuple[Task, int] | None:
+        """An attempt that was handed out before this process began; None where it is no longer the task's own."""
+        try:
+            task = self._store.task(attempt.task)
+        except NotFound:
+            return None
+        if task.fence != attempt.fence or task.state not in CLAIMED:
+            return None
+        return task, self._store.job(attempt.task.job_id).config.max_attempts
+
+    def _lost(self, changes: list[Finished], won: list[Finished]) -> list[Finished]:
+        written = {change.before.attempt_key for change in won}
+        return [change for change in changes if change.before.attempt_key not in written]
+
+    def _drop(self, outcome: Outcome) -> None:
+        """A result that came too late is nobody's."""
+        if isinstance(outcome, Succeeded):
+            self._workspace.job(outcome.attempt.task.job_id).drop_result(outcome.attempt)
+
+    def _learn(self, won: list[Finished]) -> None:
+        """Keep a running mean of how long programs take, in seconds."""
+        for change in won:
+            if isinstance(change.outcome, Succeeded | ProgramFailed) and change.outcome.started_at is not None:
+                took = (change.outcome.at - change.outcome.started_at).total_seconds()
+                self._mean_s += _SMOOTHING * (took - self._mean_s)
+
+    def fill(self) -> int:
+        """Claim and hand out as many tasks as the executor can start soon; says how many."""
+        capacity = self._executor.capacity()
+        queued = max(1, min(MOST_QUEUED_PER_SLOT, math.ceil(QUEUED_S / max(self._mean_s, 1e-3))))
+        room = min(capacity.room, capacity.slots * (1 + queued) - len(self._under_way))
+        if room <= 0 or (room < capacity.slots and len(self._under_way) > capacity.slots):
+            return 0
+        now = self._clock.now()
+        granted = shares(self._store.candidates(now), room, now)
+        return sum(self._hand_out(job_id, count) for job_id, count in granted.items())
+
+    def _hand_out(self, job_id: str, count: int) -> int:
+        now = self._clock.now()
+        job = self._store.job(job_id)
+        claimed = self._store.claim(job_id, count, now, now + self._lease)
+        for task in claimed:
+            self._under_way[task.attempt_key] = (task, job.config.max_attempts)
+        self._executor.start([self._orders.order(job, task) for task in claimed])
+        return len(claimed)
+
+    def renew(self) -> None:
+        """Extend the leases of attempts whose runners are alive; cancel those that may not go on."""
+        alive = self._executor.alive()
+        if alive:
+            self._cancel(self._store.renew(alive, self._clock.now() + self._lease))
+
+    def forget(self, job: Job) -> None:
+        """A job has ended: end what still runs for it."""
+        self._cancel({attempt for attempt in self._under_way if attempt.task.job_id == job.id})
+
+    def _cancel(self, attempts: Iterable[AttemptKey]) -> None:
+        listed = list(attempts)
+        for attempt in listed:
+            self._under_way.pop(attempt, None)
+        if listed:
+            self._executor.cancel(listed)
+
+    def expire(self) -> list[Finished]:
+        """End attempts whose lease is over: their runner is frozen or gone."""
+        now = self._clock.now()
+        late = self._store.expired(now, EXPIRED_AT_ONCE)
+        why = "nothing was heard of its runner"
+        won = self._finish(
+            RunnerLost(task.attempt_key, now, runner=task.runner, reason=Reason.LEASE_EXPIRED, message=why)
+            for task in late
+        )
+        self._cancel([change.before.attempt_key for change in won])
+        return won
+
+    def take_over(self) -> int:
+        """At start: give back every attempt that an earlier process handed out and this executor does not hold."""
+        held = set(self._executor.alive())
+        taken = 0
+        while stale := [task for task in self._store.claimed(EXPIRED_AT_ONCE) if task.attempt_key not in held]:
+            now = self._clock.now()
+            taken += len(self._finish(GivenBack(task.attempt_key, now) for task in stale))
+        return taken

@@ -1,0 +1,66 @@
+"""UPLOADING: list the input and bring it within reach of the partitioner. A local input stays where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from fanfold.errors import BadInput
+from fanfold.jobs.contract import BYPASS_FILE
+from fanfold.jobs.lifecycle import SourceStaged
+from fanfold.jobs.models import Job, Role
+from fanfold.pipeline.tools import StageResult, Tools, engine_task, failed
+from fanfold.ports.datasource import SourceFile
+
+
+def fetch(job: Job, tools: Tools) -> StageResult:
+    """Write the list of source files; a planned partitioner needs no more, another gets its task."""
+    folder = tools.workspace.job(job.id)
+    folder.make()
+    seen = _Seen()
+    try:
+        files = tools.sources(job.data_source).list_source(job.data_source)
+        folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
+    except BadInput as err:
+        return failed("bad_source", str(err))
+    if job.data_source.descriptor != "bypass" and seen.size_bytes == 0:
+        what = f"all {seen.count} files of the input are" if seen.count != 1 else f"the input '{seen.first}' is"
+        return failed("empty_source", f"{what} empty (0 bytes): there is nothing to split; give a file with content")
+    assert job.blocks is not None
+    event = SourceStaged(seen.count, seen.size_bytes)
+    if tools.planners.plan_of(job) is not None:
+        return StageResult(event)
+    folder.write_lines(folder.partition_inputs, _inputs(job, tools))
+    return StageResult(event, (engine_task(job, Role.PARTITIONER, tools),))
+
+
+def _inputs(job: Job, tools: Tools) -> Iterator[dict[str, Any]]:
+    """What the partitioner's SOURCE_DIR is made of."""
+    if job.data_source.descriptor == "bypass":
+        yield {"name": BYPASS_FILE, "location": ""}
+        return
+    folder = tools.workspace.job(job.id)
+    for row in folder.read_lines(folder.source_list):
+        yield {"name": row["name"], "location": row["location"]}
+
+
+class _Seen:
+    """Counts files as they pass and refuses two of one name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.size_bytes = 0
+        self.first = ""
+        self._names: set[str] = set()
+
+    def watching(self, files: Iterator[SourceFile]) -> Iterator[SourceFile]:
+        """The same files."""
+        for file in files:
+            if file.name in self._names:
+                raise BadInput(f"two files of the input are called '{file.name}'; give them different names")
+            self._names.add(file.name)
+            self.first = self.first or file.name
+            self.count += 1
+            self.size_bytes += file.size_bytes
+            yield file

@@ -1,0 +1,89 @@
+"""Turns a claimed task into an order: everything its runner must know, with no store behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from fanfold.jobs import contract
+from fanfold.jobs.blocks import read_manifest
+from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey
+from fanfold.pipeline.workspace import JobFolder, Workspace
+from fanfold.ports.executor import Input, RunOrder
+
+KNOWN_AT_MOST = 1000
+
+_NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
+
+
+class OrderMaker:
+    """Makes orders. `python` starts users' Python files, `own_python` the built-in programs."""
+
+    def __init__(self, workspace: Workspace, python: tuple[str, ...], own_python: tuple[str, ...]) -> None:
+        self._workspace = workspace
+        self._python = python
+        self._own_python = own_python
+        self._known: dict[tuple[str, int, Role], RunOrder] = {}
+
+    def order(self, job: Job, task: Task) -> RunOrder:
+        """The order for the current attempt of a task."""
+        role = task.key.role
+        folder = self._workspace.job(job.id)
+        common = self._common(job, role)
+        return replace(
+            common,
+            attempt=task.attempt_key,
+            number=task.attempt,
+            inputs=() if task.chunk is None else (Input(contract.CHUNK_FILE, chunk=task.chunk),),
+            inputs_file=self._inputs_file(folder, role),
+            env=common.env | self._environment(job, task, folder),
+            avoid_runner=task.runner if task.failures or task.losses else "",
+        )
+
+    def _common(self, job: Job, role: Role) -> RunOrder:
+        """What all orders of a job's role share, made once a round."""
+        key = (job.id, job.round, role)
+        if key not in self._known:
+            if len(self._known) > KNOWN_AT_MOST:
+                self._known.clear()
+            self._known[key] = self._made(job, role)
+        return self._known[key]
+
+    def _made(self, job: Job, role: Role) -> RunOrder:
+        assert job.blocks is not None
+        block = job.blocks.of(role)
+        manifest = read_manifest(block.manifest)
+        python = self._own_python if block.builtin else self._python
+        return RunOrder(
+            attempt=_NOT_YET,
+            number=0,
+            folder=str(self._workspace.job(job.id).path),
+            package=str(self._workspace.package(block.package)),
+            entrypoint=manifest.entrypoint,
+            interpreter=python if manifest.entrypoint.endswith(".py") else (),
+            params=json.dumps(dict(job.params.of(role))),
+            timeout_s=job.config.task_timeout_s,
+            env={
+                contract.JOB_ID: job.id,
+                contract.SHARED_CACHE_DIR: str(self._workspace.shared_cache()),
+                contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id)),
+            },
+            device=manifest.device,
+            hash_results=role is not Role.PARTITIONER,
+        )
+
+    def _inputs_file(self, folder: JobFolder, role: Role) -> str:
+        files: dict[Role, Path] = {Role.PARTITIONER: folder.partition_inputs, Role.ASSEMBLER: folder.merge_inputs}
+        return str(files[role]) if role in files else ""
+
+    def _environment(self, job: Job, task: Task, folder: JobFolder) -> dict[str, str]:
+        """The contract's variables that differ from task to task."""
+        known = {contract.TASK_ID: task.key.task_id, contract.ATTEMPT: str(task.attempt)}
+        if task.key.role is Role.APP:
+            known[contract.CHUNK_INDEX] = str(task.key.index)
+        if job.num_chunks is not None:
+            known[contract.NUM_CHUNKS] = str(job.num_chunks)
+        if task.key.role is Role.ASSEMBLER:
+            known[contract.RESULTS_INDEX] = str(folder.merge_index)
+        return known

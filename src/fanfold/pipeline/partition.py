@@ -1,0 +1,100 @@
+"""PARTITIONING: make the chunks known. A built-in splitter is asked for a plan, another's files are taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from fanfold.errors import BadInput
+from fanfold.jobs import contract
+from fanfold.jobs.encoding import chunk_json, chunk_of
+from fanfold.jobs.lifecycle import ChunksPublished
+from fanfold.jobs.models import Chunk, FileChunk, Job, RangeChunk, Role, Task, TaskKey, TaskState
+from fanfold.pipeline.tools import Plan, StageResult, Tools, engine_failure, failed
+from fanfold.ports.datasource import SourceFile
+from fanfold.runner.staging import manifest_files
+
+MAX_LABEL = 300
+NO_CHUNKS = "the partitioner made no chunks: no task ran and the assembler got an empty folder"
+
+
+def partition(job: Job, tools: Tools) -> StageResult | None:
+    """Publish every chunk with its task."""
+    assert job.blocks is not None
+    plan = tools.planners.plan_of(job)
+    if plan is not None:
+        return _planned(job, tools, plan)
+    task = tools.store.task(TaskKey(job.id, Role.PARTITIONER, job.round - 1))
+    if task.state is TaskState.FAILED:
+        return engine_failure(task, job)
+    return _taken(job, tools, task) if task.state is TaskState.COMPLETED else None
+
+
+def _planned(job: Job, tools: Tools, plan: Plan) -> StageResult:
+    """Write the plan to a file first: the number of chunks must be known before the first is published."""
+    folder = tools.workspace.job(job.id)
+    sources = [SourceFile(**row) for row in folder.read_lines(folder.source_list)]
+    try:
+        chunks = _counted(plan(sources, job.params.partitioner), job.config.max_chunks)
+        count = folder.write_lines(folder.plan, (chunk_json(chunk) for chunk in chunks))
+    except BadInput as err:
+        return failed("bad_source", str(err))
+    return _published(job, tools, count, (chunk_of(row) for row in folder.read_lines(folder.plan)))
+
+
+def _counted(chunks: Iterator[RangeChunk], most: int) -> Iterator[RangeChunk]:
+    for count, chunk in enumerate(chunks, 1):
+        if count > most:
+            raise BadInput(_too_many("more than " + str(most), most))
+        yield chunk
+
+
+def _too_many(count: str, most: int) -> str:
+    return f"the partitioner made {count} chunks, at most {most} are allowed (config.maxChunks); make chunks larger"
+
+
+def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
+    """Take what a partitioner program wrote."""
+    folder = tools.workspace.job(job.id)
+    published = folder.result(task.attempt_key)
+    assert task.result is not None
+    most = job.config.max_chunks
+    if task.result.count > most + 1:
+        return failed("too_many_chunks", _too_many(str(task.result.count), most))
+    sizes = {file.path: file.size_bytes for file in manifest_files(task.result, published)}
+    problem = contract.chunks_problem(sizes)
+    labels = _labels(published) if contract.LABELS_FILE in sizes else []
+    count = len(sizes) - (contract.LABELS_FILE in sizes)
+    if not problem and labels is None:
+        problem = f"the partitioner's {contract.LABELS_FILE} is not a JSON list of texts"
+    if not problem and labels and len(labels) != count:
+        problem = f"the partitioner's {contract.LABELS_FILE} has {len(labels)} names for {count} chunks"
+    if problem:
+        return failed("bad_chunks", problem)
+    key = folder.result_key(task.attempt_key)
+    chunks = (
+        FileChunk(f"{key}/{name}", sizes[name], labels[index] if labels else "")
+        for index, name in enumerate(contract.chunk_name(index) for index in range(count))
+    )
+    return _published(job, tools, count, chunks)
+
+
+def _labels(published: Path) -> list[str] | None:
+    """The names a partitioner gave its chunks; None where they are not a list of texts."""
+    try:
+        labels = json.loads((published / contract.LABELS_FILE).read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        return None
+    return [label[:MAX_LABEL] for label in labels]
+
+
+def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> StageResult:
+    now = tools.clock.now()
+    tasks = (
+        Task(TaskKey(job.id, Role.APP, index), created_at=now, due_at=now, chunk=chunk, label=chunk.label)
+        for index, chunk in enumerate(chunks)
+    )
+    return StageResult(ChunksPublished(count, () if count else (NO_CHUNKS,)), tasks)

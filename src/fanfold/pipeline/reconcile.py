@@ -1,0 +1,72 @@
+"""Reconciliation: compares database, executor and storage, and mends. At start, and every so often.
+
+There is no special recovery code: what an earlier process left half done is found by the same questions.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from fanfold.errors import NotFound, Unavailable
+from fanfold.jobs.lifecycle import ENDED
+from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.workspace import Workspace
+from fanfold.ports.clock import Clock
+from fanfold.ports.store import Store
+
+EVERY_S = 30.0
+FOLDERS_AT_ONCE = 200
+
+log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """One duty: what is on disk and on runners agrees with the rows."""
+
+    def __init__(self, store: Store, workspace: Workspace, feeder: Feeder, clock: Clock) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._feeder = feeder
+        self._clock = clock
+        self._next = clock.monotonic() + EVERY_S
+        self._left: list[str] = []
+
+    def start(self) -> None:
+        """Take over from an earlier process: nothing that it handed out is running any more."""
+        taken = self._feeder.take_over()
+        if taken:
+            log.info("attempts of an earlier process were given back", count=taken)
+        self.sweep(self._workspace.job_ids())
+
+    def turn(self) -> None:
+        """Sweep a bounded batch of folders when it is time."""
+        if self._clock.monotonic() < self._next:
+            return
+        self._left = self._left or self._workspace.job_ids()
+        self.sweep(self._left[:FOLDERS_AT_ONCE])
+        self._left = self._left[FOLDERS_AT_ONCE:]
+        self._next = self._clock.monotonic() + (1.0 if self._left else EVERY_S)
+
+    def sweep(self, job_ids: list[str]) -> None:
+        """Remove orphans: scratch that nobody works in, results that did not win, folders of jobs that are gone."""
+        for job_id in job_ids:
+            try:
+                self._sweep_one(job_id)
+            except Unavailable as err:
+                log.info("a folder is swept later", job_id=job_id, why=str(err))
+
+    def _sweep_one(self, job_id: str) -> None:
+        folder = self._workspace.job(job_id)
+        try:
+            job = self._store.job(job_id)
+        except NotFound:
+            folder.remove()
+            return
+        if job.deleted_at is not None:
+            folder.remove()
+            return
+        working = frozenset(attempt.name for attempt in self._feeder.under_way() if attempt.task.job_id == job_id)
+        current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
+        swept = folder.sweep(frozenset() if job.state in ENDED else working, current)
+        if swept:
+            log.info("orphans were removed", job_id=job_id, count=swept)

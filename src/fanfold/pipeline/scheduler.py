@@ -1,0 +1,189 @@
+"""The scheduler: takes due jobs, has the state's work done, writes the next state. The only part that moves jobs by
+itself; what people command goes through the same `step` and `advance`.
+
+One turn looks at everything that may be due and never waits for work, so it can be called at any time, any number of
+times: wake-ups are hints, the rows decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from fanfold.errors import IllegalMove, LostRace, Unavailable
+from fanfold.jobs.lifecycle import ENDED, WORK, Event, Failed, Waited, Work, step
+from fanfold.jobs.models import Job
+from fanfold.pipeline.assemble import assemble, settle
+from fanfold.pipeline.deliver import begin_delivery, deliver
+from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.fetch import fetch
+from fanfold.pipeline.judge import judge
+from fanfold.pipeline.partition import partition
+from fanfold.pipeline.prepare import LOOK_AGAIN, prepare
+from fanfold.pipeline.reconcile import Reconciler
+from fanfold.pipeline.tools import Stage, StageResult, Tools
+from fanfold.ports.signals import Signal
+
+STAGES: Mapping[Work, Stage] = {
+    Work.PREPARE: prepare,
+    Work.FETCH: fetch,
+    Work.PARTITION: partition,
+    Work.FEED: judge,
+    Work.SETTLE: settle,
+    Work.ASSEMBLE: assemble,
+    Work.BEGIN_DELIVERY: begin_delivery,
+    Work.DELIVER: deliver,
+}
+
+LOOK_EVERY_S = 0.02
+"""Due jobs are looked up at most so often while nothing but task reports wakes the scheduler."""
+
+LONGEST_WAIT_S = 0.25
+DUE_AT_ONCE = 50
+
+log = structlog.get_logger(__name__)
+
+
+class Workers(Protocol):
+    """Where stages run: a thread pool, or at once in a simulation."""
+
+    def submit(
+        self, work: Callable[[Job, Tools], StageResult | None], job: Job, tools: Tools, /
+    ) -> Future[StageResult | None]:
+        """Run it; the future tells its result."""
+
+
+@dataclass(slots=True)
+class _Timers:
+    """When periodic duties are next due, on the monotonic clock."""
+
+    look: float = 0.0
+    renew: float = 0.0
+    expire: float = 0.0
+
+
+class Scheduler:
+    """One orchestrator over one store and one executor."""
+
+    def __init__(
+        self, tools: Tools, feeder: Feeder, reconciler: Reconciler, workers: Workers, wake: Signal, lease_s: float
+    ) -> None:
+        self._tools = tools
+        self._feeder = feeder
+        self._reconciler = reconciler
+        self._workers = workers
+        self._wake = wake
+        self._renew_every_s = min(1.0, lease_s / 4)
+        self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
+        self._timers = _Timers()
+        self.stopping = False
+        self.broken: Exception | None = None
+
+    def run(self) -> None:
+        """Work until `stop` is called. A defect ends it too: `broken` keeps it for the door that started this."""
+        try:
+            self._run()
+        except Exception as err:  # noqa: BLE001 - raised again by the door
+            self.broken = err
+
+    def _run(self) -> None:
+        self._reconciler.start()
+        while not self.stopping:
+            try:
+                wait_s = self.turn()
+            except Unavailable as err:
+                log.warning("the store or storage does not answer; trying again", error=str(err))
+                wait_s = 1.0
+            self._wake.wait(wait_s)
+
+    def stop(self) -> None:
+        """End `run` after its present turn."""
+        self.stopping = True
+        self._wake.wake()
+
+    def last_words(self) -> None:
+        """Write what runners and stages still had to say after the executor was closed."""
+        for _, future in self._busy.values():
+            wait_for([future])
+        self._land()
+        self._feeder.collect()
+
+    def turn(self) -> float:
+        """Do everything that is due now; returns for how many seconds nothing else is known to be."""
+        now = self._tools.clock.monotonic()
+        ended = self._feeder.collect()
+        self._duties(now)
+        landed = self._land()
+        if landed or now >= self._timers.look:
+            self._timers.look = now + LOOK_EVERY_S
+            self._launch()
+        started = self._feeder.fill()
+        return 0.0 if landed or started else LOOK_EVERY_S if ended else LONGEST_WAIT_S
+
+    def _duties(self, now: float) -> None:
+        if now >= self._timers.renew:
+            self._timers.renew = now + self._renew_every_s
+            self._feeder.renew()
+        if now >= self._timers.expire:
+            self._timers.expire = now + 1.0
+            self._feeder.expire()
+        self._reconciler.turn()
+
+    def _launch(self) -> None:
+        """Give due jobs' work to the workers."""
+        for job in self._tools.store.due_jobs(self._tools.clock.now(), DUE_AT_ONCE):
+            if job.id in self._busy:
+                continue
+            if job.deadline_at is not None and job.deadline_at <= self._tools.clock.now():
+                self._write(job, StageResult(_out_of_time(job)))
+                continue
+            future = self._workers.submit(STAGES[WORK[job.state]], job, self._tools)
+            self._busy[job.id] = (job, future)
+            future.add_done_callback(lambda _: self._wake.wake())
+
+    def _land(self) -> bool:
+        """Write the events of stages that have ended; says whether there were any."""
+        done = [(job_id, job, future) for job_id, (job, future) in self._busy.items() if future.done()]
+        for job_id, job, future in done:
+            del self._busy[job_id]
+            self._write(job, self._result_of(job, future))
+        return bool(done)
+
+    def _result_of(self, job: Job, future: Future[StageResult | None]) -> StageResult | None:
+        """What a stage came to; a store or disk that does not answer is waited for, a defect fails the job."""
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if isinstance(error, Unavailable):
+            return StageResult(Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
+        if not isinstance(error, Exception):
+            raise error
+        log.error("a stage broke", job_id=job.id, work=WORK[job.state].value, exc_info=error)
+        said = f"{WORK[job.state].value} broke: {type(error).__name__}: {error}. This is a defect; please report it."
+        return StageResult(Failed("internal", said))
+
+    def _write(self, job: Job, result: StageResult | None) -> None:
+        """Step and advance; where somebody else was first, the rows say what is to be done next."""
+        if result is None:
+            return
+        try:
+            written = self._tools.store.advance(step(job, result.event, self._tools.clock.now(), result.tasks))
+        except (LostRace, IllegalMove) as err:
+            log.debug("a stage came too late", job_id=job.id, why=str(err))
+            return
+        self._after(written, result.event)
+
+    def _after(self, job: Job, event: Event) -> None:
+        log.info("job moved", job_id=job.id, state=job.state.value, by=type(event).__name__)
+        if job.state in ENDED:
+            self._feeder.forget(job)
+
+
+def _out_of_time(job: Job) -> Failed:
+    limit = job.config.job_timeout_s
+    return Failed("job_timeout", f"it did not end within its time limit of {limit:g} s (config.jobTimeout)")

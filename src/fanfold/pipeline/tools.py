@@ -1,0 +1,70 @@
+"""What a stage is given besides its job, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.lifecycle import Event, Failed
+from fanfold.jobs.models import DataRef, Job, RangeChunk, Role, Task, TaskKey
+from fanfold.pipeline.workspace import Workspace
+from fanfold.ports.clock import Clock
+from fanfold.ports.datasource import DataSource, SourceFile
+from fanfold.ports.store import Store
+
+Plan = Callable[[Sequence[SourceFile], Mapping[str, Any]], Iterator[RangeChunk]]
+
+
+class Planners(Protocol):
+    """Finds the plan function of a built-in splitter."""
+
+    def plan_of(self, job: Job) -> Plan | None:
+        """The plan function of a job's partitioner; None where its program must be run over the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early."""
+
+    store: Store
+    workspace: Workspace
+    clock: Clock
+    sources: Callable[[DataRef], DataSource]
+    planners: Planners
+    largest: Callable[[], Device]
+    stopping: Callable[[], bool]
+    clamp_oversize: bool = False
+    max_partitioning: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """The one event a stage ends with, and the tasks that the next state opens."""
+
+    event: Event
+    tasks: Iterable[Task] = field(default_factory=tuple)
+
+
+Stage = Callable[[Job, Tools], StageResult | None]
+"""A stage takes a job and tools and returns its result, or None when there is nothing to do yet. It never writes a
+state, never calls the next stage, and is safe to repeat."""
+
+
+def failed(reason: str, message: str) -> StageResult:
+    """The stage found that the job cannot go on."""
+    return StageResult(Failed(reason, message))
+
+
+def engine_task(job: Job, role: Role, tools: Tools) -> Task:
+    """The task that runs a job's partitioner or assembler in this round."""
+    now = tools.clock.now()
+    return Task(TaskKey(job.id, role, job.round - 1), created_at=now, due_at=now, label=role.value)
+
+
+def engine_failure(task: Task, job: Job) -> StageResult:
+    """The job fails with its engine: what failed, how often it was tried, and how its last attempt ended."""
+    tag = job.blocks.of(task.key.role).tag if job.blocks else ""
+    tries = f"{task.attempt} attempts" if task.attempt != 1 else "1 attempt"
+    return failed(task.reason, f"{task.key.role.value} '{tag}' failed after {tries}: {task.error_message}")

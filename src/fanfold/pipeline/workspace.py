@@ -1,0 +1,141 @@
+"""The job storage on this machine: one folder a job, the only place that knows how it is laid out.
+
+jobs/<job id>/
+  source.jsonl          the files of the input: name, location, size, etag
+  plan.jsonl            chunks planned by a built-in splitter
+  scratch/<attempt>/    where an attempt works; gone when it ends
+  results/<attempt>/    published results, whole or not there
+  logs/<attempt>.jsonl
+  merge/                what the assembler is given: inputs.jsonl, index.json
+packages/<sha256>/      unpacked blocks
+caches/                 user and shared caches of programs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any
+
+from fanfold.effects import Effects
+from fanfold.errors import Unavailable
+from fanfold.jobs.models import AttemptKey
+
+
+class JobFolder:
+    """One job's folder."""
+
+    def __init__(self, path: Path, effects: Effects) -> None:
+        self.path = path
+        self._effects = effects
+        self.source_list = path / "source.jsonl"
+        self.plan = path / "plan.jsonl"
+        self.merge_inputs = path / "merge" / "inputs.jsonl"
+        self.merge_index = path / "merge" / "index.json"
+        self.partition_inputs = path / "inputs.jsonl"
+        self.logs = path / "logs"
+
+    def make(self) -> None:
+        """Make the folder and what attempts expect in it; safe to repeat."""
+        for name in ("scratch", "results", "logs", "merge"):
+            self._effects.make_folder(self.path / name)
+
+    def result(self, attempt: AttemptKey) -> Path:
+        """Where an attempt's result is published."""
+        return self.path / "results" / attempt.name
+
+    def result_key(self, attempt: AttemptKey) -> str:
+        """The same, relative to the job's folder."""
+        return f"results/{attempt.name}"
+
+    def log(self, attempt: AttemptKey) -> Path:
+        """Where an attempt's log is."""
+        return self.logs / f"{attempt.name}.jsonl"
+
+    def drop_result(self, attempt: AttemptKey) -> None:
+        """Remove a result that did not win; safe to repeat."""
+        self._effects.remove_tree(self.result(attempt))
+
+    def new_file(self, path: Path) -> AbstractContextManager[IO[bytes]]:
+        """A file to be written in pieces that appears whole when the block is left without error."""
+        return self._effects.new_file(path)
+
+    def write_lines(self, path: Path, rows: Iterable[Any]) -> int:
+        """Write rows as JSON Lines so that the file is there whole or not at all; says how many."""
+        count = 0
+        with self.new_file(path) as file:
+            for row in rows:
+                file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+                count += 1
+        return count
+
+    def read_lines(self, path: Path) -> Iterator[Any]:
+        """The rows of a JSON Lines file, streamed."""
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def sweep(self, working: frozenset[str], current: frozenset[str]) -> int:
+        """Remove scratch of attempts that do not work and results that are not current; says how many.
+
+        A runner that is just dying may still write into what is being removed; what is left goes with the next sweep.
+        """
+        return self._sweep("scratch", working) + self._sweep("results", current | working)
+
+    def _sweep(self, kind: str, kept: frozenset[str]) -> int:
+        folder = self.path / kind
+        if not folder.is_dir():
+            return 0
+        orphans = [entry for entry in folder.iterdir() if entry.name not in kept]
+        for orphan in orphans:
+            try:
+                self._effects.remove_tree(orphan)
+            except OSError as err:
+                raise Unavailable(f"'{orphan}' cannot be removed now: {err}") from err
+        return len(orphans)
+
+    def remove_data(self) -> None:
+        """Remove all but the logs."""
+        for name in ("scratch", "results", "merge"):
+            self._effects.remove_tree(self.path / name)
+        for path in (self.source_list, self.plan, self.partition_inputs):
+            self._effects.remove_file(path)
+
+    def remove(self) -> None:
+        """Remove the folder whole."""
+        self._effects.remove_tree(self.path)
+
+
+class Workspace:
+    """All job folders below one root."""
+
+    def __init__(self, root: Path, effects: Effects) -> None:
+        self.root = root
+        self._effects = effects
+
+    def job(self, job_id: str) -> JobFolder:
+        """One job's folder, there or not."""
+        return JobFolder(self.root / "jobs" / job_id, self._effects)
+
+    def job_ids(self) -> list[str]:
+        """The jobs that have a folder."""
+        folder = self.root / "jobs"
+        return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+    def package(self, key: str) -> Path:
+        """An unpacked block's `app` folder; absolute keys stand for themselves."""
+        return self.root / key
+
+    def cache(self, account_id: str) -> Path:
+        """The cache that an account's programs share; made at first use."""
+        path = self.root / "caches" / "user" / account_id
+        self._effects.make_folder(path)
+        return path
+
+    def shared_cache(self) -> Path:
+        """The cache that everybody's programs read; made at first use."""
+        path = self.root / "caches" / "shared"
+        self._effects.make_folder(path)
+        return path

@@ -1,0 +1,1 @@
+"""How a script is started on a runner's machine; one file a platform."""

@@ -1,0 +1,49 @@
+"""Data sources and destinations: where input comes from and output goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from fanfold.jobs.models import DataRef, ResultFile
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source: its name as programs see it, where its bytes are, size, and a tag of its content."""
+
+    name: str
+    location: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One file of an output: an absolute path on this machine, and what the manifest says of it."""
+
+    path: str
+    entry: ResultFile
+
+
+class DataSource(Protocol):
+    """One kind of place. Methods raise BadInput with the mend, or Unavailable where trying later may help."""
+
+    def check_source(self, ref: DataRef) -> None:
+        """Refuse a source that is malformed, missing or not readable."""
+
+    def list_source(self, ref: DataRef) -> Iterator[SourceFile]:
+        """The files of the source in name order."""
+
+    def check_destination(self, ref: DataRef) -> None:
+        """Refuse a destination that is malformed or not writable."""
+
+    def deliver(
+        self, ref: DataRef, job_id: str, files: Iterable[OutputFile], stopped: Callable[[], bool]
+    ) -> tuple[int, int]:
+        """Write all files so that a reader sees each whole or not at all, the manifest last; files and bytes written.
+        Safe to repeat. Ends early, with what it wrote taken back, when `stopped()` turns true."""
+
+    def take_back(self, ref: DataRef, job_id: str) -> None:
+        """Remove what a delivery of this job wrote; safe to repeat."""

@@ -1,0 +1,97 @@
+"""The executor: where work runs. It starts runs on runners and says what became of them; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.models import AttemptKey, Chunk
+from fanfold.jobs.task_lifecycle import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file to stage in: `name` below the folder the program reads, and where its bytes are.
+
+    `location` is an absolute path, or a key of the job's folder; with `chunk` set, the chunk says it.
+    """
+
+    name: str
+    location: str = ""
+    chunk: Chunk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """All a runner needs to know to run one attempt; no store, no API behind it.
+
+    `folder` is the job's folder, `package` the folder that holds `entrypoint`; `inputs_file` (JSON Lines of name and
+    location) stands in for `inputs` where they are many; `env` is what the contract adds to the program's environment
+    besides folders and params; `timeout_s` bounds the program's run.
+    """
+
+    attempt: AttemptKey
+    number: int
+    folder: str
+    package: str
+    entrypoint: str
+    interpreter: tuple[str, ...] = ()
+    platform: str = "process"
+    inputs: tuple[Input, ...] = ()
+    inputs_file: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    params: str = "{}"
+    timeout_s: float = 3600.0
+    device: Device = field(default_factory=Device)
+    hash_results: bool = True
+    avoid_runner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A run was received, or its program started, at a time, by a runner."""
+
+    attempt: AttemptKey
+    started: bool
+    at: datetime
+    runner: str
+
+
+Report = Told | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What an executor offers: slots in all, how many more runs it would take now, and the largest device it has."""
+
+    slots: int
+    room: int
+    largest: Device
+
+
+class Executor(Protocol):
+    """Runs orders. Every order gets exactly one Outcome, unless its runner or the executor dies."""
+
+    def capacity(self) -> Capacity:
+        """What is there now."""
+
+    def start(self, orders: Sequence[RunOrder]) -> None:
+        """Take orders; returns at once."""
+
+    def cancel(self, attempts: Sequence[AttemptKey]) -> None:
+        """End these runs and all their processes; no further report of them need come. Safe to repeat."""
+
+    def collect(self) -> list[Report]:
+        """The reports since the last call, in the order they came; never waits."""
+
+    def alive(self) -> list[AttemptKey]:
+        """The attempts whose runners were heard of lately: their leases may be renewed."""
+
+    def runners(self) -> list[dict[str, Any]]:
+        """What each runner does now, for eyes."""
+
+    def close(self, drain_s: float) -> None:
+        """Take nothing new, let runs end for up to `drain_s` seconds, give back the rest, end all processes."""

@@ -1,0 +1,35 @@
+"""Registries by name: name -> "module:Class", imported at first use, so that an optional part costs nothing unused."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from fanfold.errors import BadInput, MissingPart, Problem
+
+EXECUTORS: Mapping[str, str] = {"local": "fanfold.executors.local:LocalExecutor"}
+PLATFORMS: Mapping[str, str] = {"process": "fanfold.platforms.process:ProcessPlatform"}
+DATA_SOURCES: Mapping[str, str] = {
+    "bypass": "fanfold.datasources.bypass:Bypass",
+    "local": "fanfold.datasources.local:LocalFolder",
+}
+
+EXTRAS: Mapping[str, str] = {"ray": "ray", "psycopg": "postgres"}
+"""Which extra brings an optional library."""
+
+
+def load(registry: Mapping[str, str], name: str, what: str) -> Any:
+    """The class registered under `name`; raises BadInput for an unknown name, MissingPart for a missing library."""
+    if name not in registry:
+        known = ", ".join(sorted(registry))
+        raise BadInput(f"unknown {what}", [Problem(what, f"found {name[:100]!r}; known are {known}")])
+    module, _, attribute = registry[name].partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as err:
+        extra = EXTRAS.get(err.name or "")
+        if extra is None:
+            raise
+        hint = f"Type: pip install 'fanfold[{extra}]'"
+        raise MissingPart(f"{what} '{name}' needs the library '{err.name}'.", hint=hint) from err

@@ -1,0 +1,26 @@
+"""`python -m fanfold.runner <socket> <name> <kill grace in s>`: a local runner; started by the local executor."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from fanfold.clocks import SteadyClock
+from fanfold.effects import Effects
+from fanfold.platforms.process import ProcessPlatform
+from fanfold.runner.loop import RunnerLoop, ignore_terminal_signals
+from fanfold.runner.process_tree import adopt_orphans
+
+
+def serve(arguments: list[str], effects: Effects) -> None:
+    """Be a runner until the server ends."""
+    descriptor, name, kill_grace_s = int(arguments[0]), arguments[1], float(arguments[2])
+    ignore_terminal_signals()
+    adopt_orphans()
+    channel = socket.socket(fileno=descriptor)
+    channel.set_inheritable(False)
+    RunnerLoop(channel, name, ProcessPlatform(effects), effects, SteadyClock(), kill_grace_s).serve()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1:], Effects())

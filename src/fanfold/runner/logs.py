@@ -1,0 +1,102 @@
+"""What a program prints, line by line with time and level, appended to its attempt's log as JSON Lines.
+
+A line is `{"at": RFC 3339, "level": ..., "line": ...}`. The level is read from the line where it states one; lines of a
+Python traceback are ERROR; else UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+
+from fanfold.ports.clock import Clock
+
+MAX_LINE_BYTES = 64 * 1024
+MAX_LOG_BYTES = 64 * 1024 * 1024
+TAIL_LINES = 20
+
+_LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\b")
+_LEVEL_WITHIN = 80
+_SAME = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
+
+
+class Levels:
+    """Reads levels line by line; remembers whether a traceback is being printed."""
+
+    def __init__(self) -> None:
+        self._in_traceback = False
+
+    def of(self, line: str) -> str:
+        """The level of the next line."""
+        if line.startswith("Traceback (most recent call last)"):
+            self._in_traceback = True
+            return "ERROR"
+        if self._in_traceback:
+            self._in_traceback = line.startswith(" ")
+            return "ERROR"
+        found = _LEVEL.search(line, 0, _LEVEL_WITHIN)
+        return _SAME.get(found.group(), found.group()) if found else "UNKNOWN"
+
+
+class AttemptLog:
+    """The log of one attempt; its file appears with the first line. Lines over 64 KiB are cut into pieces; after
+    64 MiB one line says that the rest is left out."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._file: int | None = None
+        self._rest = b""
+        self._levels = Levels()
+        self._written = 0
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def feed(self, data: bytes) -> None:
+        """Take what the program printed; whole lines are written at once."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > MAX_LINE_BYTES:
+            lines.append(self._rest[:MAX_LINE_BYTES])
+            self._rest = self._rest[MAX_LINE_BYTES:]
+        self._write(lines)
+
+    def close(self) -> None:
+        """Write what is left of a last line without an end, and let go of the file."""
+        if self._rest:
+            self._write([self._rest])
+            self._rest = b""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def last_words(self) -> str:
+        """The last line that says something, at most 500 characters; "" when there is none."""
+        return next((line.strip()[:500] for line in reversed(self.tail) if line.strip()), "")
+
+    def _write(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        at = self._clock.now()
+        data = b"".join(self._entry(line, at) for line in lines)
+        if self._written > MAX_LOG_BYTES:
+            return
+        self._written += len(data)
+        if self._written > MAX_LOG_BYTES:
+            notice = f"the log passed {MAX_LOG_BYTES} bytes; the rest is left out"
+            data = _line_json(at, "WARNING", notice)
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._file, data)
+
+    def _entry(self, line: bytes, at: datetime) -> bytes:
+        text = line.rstrip(b"\r").decode("utf-8", "replace")
+        self.tail.append(text)
+        return _line_json(at, self._levels.of(text), text)
+
+
+def _line_json(at: datetime, level: str, line: str) -> bytes:
+    stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"at": stamp, "level": level, "line": line}, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,169 @@
+"""The loop of a local runner: orders come in on a socket, one runs at a time, reports go out.
+
+Everything waits in one place (a selector over the socket, the program's output and its end), so a cancel or the end of
+the server is seen at once. When the server is gone, the program is killed and the runner ends.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+from collections import deque
+
+from fanfold.effects import Effects
+from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.task_lifecycle import GivenBack, Reason
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import RunOrder, Told
+from fanfold.ports.platform import Platform
+from fanfold.runner import messages
+from fanfold.runner.run import Run
+
+BEAT_S = 0.5
+RECEIVE_BYTES = 1 << 20
+
+
+class RunnerLoop:
+    """Serves one server over `channel` until it is told to end or the server is gone."""
+
+    def __init__(
+        self,
+        channel: socket.socket,
+        name: str,
+        platform: Platform,
+        effects: Effects,
+        clock: Clock,
+        kill_grace_s: float,
+    ) -> None:
+        self._channel = channel
+        self._name = name
+        self._platform = platform
+        self._effects = effects
+        self._clock = clock
+        self._kill_grace_s = kill_grace_s
+        self._selector = selectors.DefaultSelector()
+        self._buffer = b""
+        self._waiting: deque[RunOrder] = deque()
+        self._run: Run | None = None
+        self._told_start = False
+        self._beat_at = clock.monotonic() + BEAT_S
+        self._open = True
+
+    def serve(self) -> None:
+        """Work until told to end."""
+        self._selector.register(self._channel, selectors.EVENT_READ, self._on_channel)
+        self._say({"is": "ready", "pid": os.getpid()})
+        while self._open:
+            for key, _ in self._selector.select(self._wait_s()):
+                key.data()
+            self._on_time()
+            self._start_next()
+        self._end()
+
+    def _wait_s(self) -> float:
+        until_beat = max(0.0, self._beat_at - self._clock.monotonic())
+        if self._run is not None and self._run.running is not None:
+            return min(until_beat, self._run.wait_s())
+        return until_beat
+
+    def _on_time(self) -> None:
+        if self._run is not None and self._run.running is not None and self._run.wait_s() <= 0.0:
+            self._run.on_time()
+        if self._clock.monotonic() >= self._beat_at:
+            self._beat_at = self._clock.monotonic() + BEAT_S
+            self._say({"is": "beat"})
+            self._tell_start()
+
+    def _tell_start(self) -> None:
+        """Say once that a program runs; one that ends before the next beat tells it with its end."""
+        run = self._run
+        if run is not None and run.started_at is not None and not self._told_start:
+            self._told_start = True
+            self._say(messages.told_json(Told(run.order.attempt, True, run.started_at, self._name)))
+
+    def _on_channel(self) -> None:
+        try:
+            data = self._channel.recv(RECEIVE_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._open = False
+            return
+        found, self._buffer = messages.split_lines(self._buffer + data)
+        for message in found:
+            self._obey(message)
+
+    def _obey(self, message: messages.Message) -> None:
+        match message["do"]:
+            case "run":
+                self._waiting.append(messages.order_of(message))
+            case "cancel":
+                self._cancel(messages.attempt_of(message["attempt"]))
+            case "end":
+                self._open = False
+
+    def _cancel(self, attempt: AttemptKey) -> None:
+        if self._run is not None and self._run.order.attempt == attempt:
+            self._run.stop(Reason.ABORTED)
+            return
+        for order in [order for order in self._waiting if order.attempt == attempt]:
+            self._waiting.remove(order)
+            self._say(messages.outcome_json(GivenBack(attempt, self._clock.now(), runner=self._name)))
+
+    def _start_next(self) -> None:
+        while self._run is None and self._waiting and self._open:
+            run = Run(
+                self._waiting.popleft(), self._platform, self._effects, self._clock, self._name, self._kill_grace_s
+            )
+            self._run, self._told_start = run, False
+            run.begin()
+            if run.running is None:
+                run.clean()
+                self._report()
+            else:
+                self._selector.register(run.running.output(), selectors.EVENT_READ, self._on_output)
+                self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
+
+    def _on_output(self) -> None:
+        if self._run is not None and self._run.running is not None and not self._run.on_output():
+            self._watch_output_no_more(self._run.running.output())
+
+    def _watch_output_no_more(self, descriptor: int) -> None:
+        """The program closed its output; it may go on without."""
+        self._selector.unregister(descriptor)
+
+    def _on_end(self) -> None:
+        run = self._run
+        if run is None or run.running is None:
+            return
+        for descriptor in (run.running.output(), run.running.ended_fd()):
+            if descriptor in self._selector.get_map():
+                self._selector.unregister(descriptor)
+        run.on_end()
+        self._report()
+
+    def _report(self) -> None:
+        if self._run is not None and self._run.outcome is not None:
+            self._effects.about_to("report", self._run.order.attempt.name)
+            self._say(messages.outcome_json(self._run.outcome))
+        self._run = None
+
+    def _say(self, message: messages.Message) -> None:
+        try:
+            self._channel.sendall(messages.line(message))
+        except (BrokenPipeError, ConnectionResetError):
+            self._open = False
+
+    def _end(self) -> None:
+        """The server wants no more, or is gone: nothing of a program may outlive this runner."""
+        if self._run is not None and self._run.running is not None:
+            self._run.running.kill()
+            self._run.clean()
+        self._channel.close()
+
+
+def ignore_terminal_signals() -> None:
+    """Ctrl-C in a terminal reaches the whole group; what ends a runner is its server."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,137 @@
+"""What a server and its runners say to each other: JSON, one message a line.
+
+To a runner:   {"do": "run", ...order} · {"do": "cancel", "attempt": [...]} · {"do": "end"}
+From a runner: {"is": "ready"} · {"is": "beat"} · {"is": "started", ...} · {"is": "ended", ...outcome}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.models import AttemptKey, Role, TaskKey, Usage
+from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
+from fanfold.ports.executor import Input, RunOrder, Told
+
+Message = dict[str, Any]
+
+
+def line(message: Message) -> bytes:
+    """A message as it travels."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def split_lines(buffer: bytes) -> tuple[list[Message], bytes]:
+    """The whole messages in a buffer, and what is left of it."""
+    *lines, rest = buffer.split(b"\n")
+    return [json.loads(text) for text in lines], rest
+
+
+def attempt_json(key: AttemptKey) -> list[Any]:
+    """An attempt's key as JSON."""
+    return [key.task.job_id, key.task.role.value, key.task.index, key.fence]
+
+
+def attempt_of(data: list[Any]) -> AttemptKey:
+    """An attempt's key from its JSON."""
+    return AttemptKey(TaskKey(data[0], Role(data[1]), data[2]), data[3])
+
+
+_ORDER_PLAIN = (
+    *("number", "folder", "package", "entrypoint", "platform", "inputs_file", "env", "params", "timeout_s"),
+    *("hash_results", "avoid_runner"),
+)
+
+
+def order_json(order: RunOrder) -> Message:
+    """An order as a message."""
+    return {
+        "do": "run",
+        "attempt": attempt_json(order.attempt),
+        **{name: getattr(order, name) for name in _ORDER_PLAIN},
+        "interpreter": list(order.interpreter),
+        "inputs": [_input_json(item) for item in order.inputs],
+        "device": [order.device.cores, order.device.memory_bytes, list(order.device.gpus)],
+    }
+
+
+def _input_json(item: Input) -> list[Any]:
+    return [item.name, item.location, None if item.chunk is None else chunk_json(item.chunk)]
+
+
+def order_of(data: Message) -> RunOrder:
+    """An order from its message."""
+    cores, memory, gpus = data["device"]
+    return RunOrder(
+        attempt=attempt_of(data["attempt"]),
+        **{name: data[name] for name in _ORDER_PLAIN},
+        interpreter=tuple(data["interpreter"]),
+        inputs=tuple(
+            Input(name, location, None if chunk is None else chunk_of(chunk))
+            for name, location, chunk in data["inputs"]
+        ),
+        device=Device(cores, memory, tuple(gpus)),
+    )
+
+
+def told_json(told: Told) -> Message:
+    """A report of progress as a message."""
+    return {
+        "is": "started",
+        "attempt": attempt_json(told.attempt),
+        "started": told.started,
+        "at": told.at.isoformat(),
+        "runner": told.runner,
+    }
+
+
+def told_of(data: Message) -> Told:
+    """A report of progress from its message."""
+    return Told(attempt_of(data["attempt"]), data["started"], datetime.fromisoformat(data["at"]), data["runner"])
+
+
+_KINDS: dict[str, type[Outcome]] = {kind.__name__: kind for kind in (Succeeded, ProgramFailed, RunnerLost, GivenBack)}
+
+
+def outcome_json(outcome: Outcome) -> Message:
+    """An outcome as a message."""
+    message: Message = {
+        "is": "ended",
+        "kind": type(outcome).__name__,
+        "attempt": attempt_json(outcome.attempt),
+        "at": outcome.at.isoformat(),
+        "started_at": None if outcome.started_at is None else outcome.started_at.isoformat(),
+        "runner": outcome.runner,
+        "usage": asdict(outcome.usage),
+    }
+    match outcome:
+        case Succeeded():
+            message["result"] = result_json(outcome.result)
+        case ProgramFailed():
+            more = {"exit_code": outcome.exit_code, "final": outcome.final}
+            message |= {"reason": outcome.reason.value, "message": outcome.message, **more}
+        case RunnerLost():
+            message |= {"reason": outcome.reason.value, "message": outcome.message}
+    return message
+
+
+def outcome_of(data: Message) -> Outcome:
+    """An outcome from its message."""
+    more: dict[str, Any] = {name: data[name] for name in ("message", "exit_code", "final") if name in data}
+    if "reason" in data:
+        more["reason"] = Reason(data["reason"])
+    if "result" in data:
+        more["result"] = result_of(data["result"])
+    started = data["started_at"]
+    return _KINDS[data["kind"]](
+        attempt=attempt_of(data["attempt"]),
+        at=datetime.fromisoformat(data["at"]),
+        started_at=None if started is None else datetime.fromisoformat(started),
+        runner=data["runner"],
+        usage=Usage(**data["usage"]),
+        **more,
+    )

@@ -1,0 +1,236 @@
+"""One attempt on this machine: stage in, start the program, watch it, stage out, tell how it ended.
+
+    Run.begin() → (output, time, cancel)* → Run.outcome
+
+The folders of an attempt carry its fence, so a runner that wakes late works in folders nobody looks at:
+`scratch/<attempt>/in, out, tmp` while it runs, `results/<attempt>` when it is published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from fanfold.effects import Effects
+from fanfold.errors import OutOfSpace
+from fanfold.jobs import contract
+from fanfold.jobs.models import Usage
+from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import RunOrder
+from fanfold.ports.platform import Ended, Platform, Program, Running
+from fanfold.runner.logs import AttemptLog
+from fanfold.runner.staging import BadResult, ChunkChanged, stage_in, stage_out
+
+READ_BYTES = 256 * 1024
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where one attempt works and publishes."""
+
+    scratch: Path
+    reads: Path
+    writes: Path
+    temporary: Path
+    published: Path
+    log: Path
+
+
+def folders_of(order: RunOrder) -> Folders:
+    """The folders of an order's attempt below its job's folder."""
+    job, name = Path(order.folder), order.attempt.name
+    scratch = job / "scratch" / name
+    return Folders(
+        scratch,
+        scratch / "in",
+        scratch / "out",
+        scratch / "tmp",
+        job / "results" / name,
+        job / "logs" / f"{name}.jsonl",
+    )
+
+
+class Run:
+    """One attempt under way. `outcome` is None until it has ended."""
+
+    def __init__(
+        self, order: RunOrder, platform: Platform, effects: Effects, clock: Clock, runner: str, kill_grace_s: float
+    ) -> None:
+        self.order = order
+        self.started_at: datetime | None = None
+        self.outcome: Outcome | None = None
+        self.running: Running | None = None
+        self._platform = platform
+        self._effects = effects
+        self._clock = clock
+        self._runner = runner
+        self._kill_grace_s = kill_grace_s
+        self._folders = folders_of(order)
+        self._log = AttemptLog(self._folders.log, clock)
+        self._bytes_in = 0
+        self._deadline = 0.0
+        self._kill_at: float | None = None
+        self._why: Reason | None = None
+
+    def begin(self) -> None:
+        """Stage in and start; afterwards it is `running`, or has an `outcome` already."""
+        try:
+            self._make_folders()
+            self._bytes_in = stage_in(self.order, self._folders.reads, self._effects)
+            self.running = self._platform.start(self._program())
+        except ChunkChanged as err:
+            self._fail(Reason.CHUNK_CHANGED, str(err), final=True)
+        except OutOfSpace as err:
+            self._fail(Reason.DISK_FULL, str(err))
+        except OSError as err:
+            self._cannot_start(err)
+        else:
+            self.started_at = self._clock.now()
+            self._deadline = self._clock.monotonic() + self.order.timeout_s
+
+    def _make_folders(self) -> None:
+        self._effects.remove_tree(self._folders.scratch)
+        self._effects.make_folder(self._folders.reads)
+        self._folders.writes.mkdir()
+        self._folders.temporary.mkdir()
+
+    def _program(self) -> Program:
+        entry = str(Path(self.order.package, self.order.entrypoint))
+        return Program([*self.order.interpreter, entry], self._environment(), str(self._folders.temporary))
+
+    def _environment(self) -> dict[str, str]:
+        """Everything the program sees: the contract, and what any program needs to start. Nothing of the server's."""
+        shape = contract.FOLDERS[self.order.attempt.task.role]
+        params = self._folders.scratch / "params.json"
+        params.write_text(self.order.params, encoding="utf-8")
+        temporary = str(self._folders.temporary)
+        base = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary, "PYTHONUNBUFFERED": "1"}
+        return {
+            **base,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self.order.env,
+            **{name: str(self._folders.reads) for name in shape.reads},
+            shape.writes: str(self._folders.writes),
+            contract.PARAMS_FILE: str(params),
+            **({} if len(self.order.params) > contract.MAX_PARAMS_BYTES else {shape.params: self.order.params}),
+        }
+
+    def wait_s(self) -> float:
+        """Seconds until `on_time` wants to be called."""
+        until = self._deadline if self._kill_at is None else self._kill_at
+        return max(0.0, until - self._clock.monotonic())
+
+    def on_output(self) -> bool:
+        """Take what the program printed; says whether there may be more."""
+        assert self.running is not None
+        try:
+            data = os.read(self.running.output(), READ_BYTES)
+        except BlockingIOError:
+            return False
+        self._log.feed(data)
+        return bool(data)
+
+    def on_time(self) -> None:
+        """A moment that `wait_s` named has come: the time limit, or the end of the grace after TERM."""
+        assert self.running is not None
+        now = self._clock.monotonic()
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                self.running.kill()
+        elif now >= self._deadline:
+            self.stop(Reason.TIMED_OUT)
+
+    def stop(self, why: Reason) -> None:
+        """End the program: TERM now, KILL after the grace. Safe to repeat."""
+        if self.running is None or self._kill_at is not None:
+            return
+        self._why = why
+        self._kill_at = self._clock.monotonic() + self._kill_grace_s
+        self.running.terminate()
+
+    def on_end(self) -> None:
+        """The program has ended: take its last words, end what it left behind, publish or drop, and clean up."""
+        assert self.running is not None
+        ended = self.running.reap()
+        while self.on_output():
+            pass
+        self.running.kill()
+        self.running.close()
+        self.running = None
+        self._log.close()
+        self._judge(ended)
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove the attempt's scratch folder."""
+        with contextlib.suppress(OutOfSpace):
+            self._effects.remove_tree(self._folders.scratch)
+
+    def _judge(self, ended: Ended) -> None:
+        if self._why in (Reason.ABORTED, Reason.GIVEN_BACK):
+            self.outcome = GivenBack(self.order.attempt, self._clock.now(), self._usage(ended), self.started_at)
+        elif self._why is Reason.TIMED_OUT:
+            self._fail(Reason.TIMED_OUT, f"it ran longer than its limit of {self.order.timeout_s:g} s", ended)
+        elif ended.status < 0:
+            name = signal.Signals(-ended.status).name
+            self._fail(Reason.KILLED, self._with_last_words(f"killed by signal {name}"), ended)
+        elif ended.status > 0:
+            why = contract.PROCESS_EXIT_REASONS.get(ended.status, f"exit code {ended.status}")
+            self._fail(Reason.EXIT_CODE, self._with_last_words(why), ended)
+        else:
+            self._publish(ended)
+
+    def _publish(self, ended: Ended) -> None:
+        try:
+            manifest = stage_out(self._folders.writes, self._folders.published, self._effects, self.order.hash_results)
+        except BadResult as err:
+            self._fail(Reason.BAD_RESULT, str(err), ended)
+        except OutOfSpace as err:
+            self._fail(Reason.DISK_FULL, str(err), ended)
+        else:
+            usage = self._usage(ended, manifest.size_bytes)
+            self.outcome = Succeeded(
+                self.order.attempt, self._clock.now(), usage, self.started_at, self._runner, result=manifest
+            )
+
+    def _with_last_words(self, why: str) -> str:
+        words = self._log.last_words()
+        return f"{why}: {words}" if words else why
+
+    def _usage(self, ended: Ended | None, bytes_out: int = 0) -> Usage:
+        if ended is None:
+            return Usage(bytes_in=self._bytes_in)
+        return Usage(ended.cpu_s, ended.max_memory_bytes, self._bytes_in, bytes_out)
+
+    def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
+        self.outcome = ProgramFailed(
+            attempt=self.order.attempt,
+            at=self._clock.now(),
+            usage=self._usage(ended),
+            started_at=self.started_at,
+            runner=self._runner,
+            reason=reason,
+            message=message,
+            exit_code=ended.status if ended and ended.status >= 0 else None,
+            final=final,
+        )
+
+    def _cannot_start(self, err: OSError) -> None:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            self._fail(Reason.DISK_FULL, f"the disk that holds '{self._folders.scratch}' is full; free some space")
+            return
+        entry = self.order.entrypoint
+        said = {
+            errno.ENOENT: f"'{entry}' or the program its first line names was not found",
+            errno.EACCES: f"'{entry}' is not executable; type: chmod +x {entry}",
+            errno.ENOEXEC: f"'{entry}' is neither a Python file nor starts with a line like #!/bin/sh",
+        }
+        message = said.get(err.errno or 0, f"'{entry}' could not be started: {err}")
+        self._fail(Reason.CANNOT_START, message, final=err.errno in said)

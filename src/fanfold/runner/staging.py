@@ -1,0 +1,217 @@
+"""Stage in and stage out: files to the program's folders by link or in-kernel copy, results back by rename.
+
+The host never follows a path that user code made: results are walked relative to directory descriptors, links and
+special files are refused, and modes are set by us. Order of a publication: fsync of every file, rename of the folder
+to its final name, fsync of the folder that holds it; then, elsewhere, the commit that decides who won.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fanfold.effects import Effects, copy_bytes, enough_space
+from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
+from fanfold.ports.executor import Input, RunOrder
+
+INLINE_FILES = 100
+MANIFEST_FILE = ".fanfold-manifest.jsonl"
+"""Lists the files of a result with more than INLINE_FILES, one JSON array [path, size_bytes, sha256] a line."""
+
+MAX_DEPTH = 64
+FOLDER_MODE = 0o755
+_FSYNC_EACH = 64
+_READ_BYTES = 1 << 20
+
+
+class ChunkChanged(Exception):
+    """A source or chunk file is not what it was when the chunks were made."""
+
+
+class BadResult(Exception):
+    """The program left something that is not a result: a sentence."""
+
+
+def etag_of(info: os.stat_result) -> str:
+    """The tag of a local file's content: changes whenever the file is written or replaced."""
+    return f"{info.st_ino}-{info.st_size}-{info.st_mtime_ns}"
+
+
+def stage_in(order: RunOrder, target: Path, effects: Effects) -> int:
+    """Put the program's input into `target`; the bytes it will read. Raises ChunkChanged, OutOfSpace."""
+    total = 0
+    for item in _inputs(order):
+        place = target / item.name
+        if place.parent != target:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        if item.chunk is not None:
+            total += _stage_chunk(order, item.chunk, place, effects)
+        elif item.location:
+            source = Path(order.folder, item.location)
+            effects.link_or_copy(source, place)
+            total += source.stat().st_size
+        else:
+            place.touch()
+    return total
+
+
+def _inputs(order: RunOrder) -> Iterable[Input]:
+    yield from order.inputs
+    if order.inputs_file:
+        with open(order.inputs_file, encoding="utf-8") as lines:
+            for line in lines:
+                data = json.loads(line)
+                yield Input(data["name"], data["location"])
+
+
+def _stage_chunk(order: RunOrder, chunk: Chunk, place: Path, effects: Effects) -> int:
+    if isinstance(chunk, FileChunk):
+        source = Path(order.folder, chunk.key)
+        if source.stat().st_size != chunk.size_bytes:
+            raise ChunkChanged(
+                f"chunk file '{chunk.key}' had {chunk.size_bytes} bytes when it was made and has not now"
+            )
+        effects.link_or_copy(source, place)
+    else:
+        _stage_range(chunk, place, effects)
+    return chunk.size_bytes
+
+
+def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
+    effects.about_to("copy", place.name)
+    try:
+        source = os.open(chunk.location, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as err:
+        raise ChunkChanged(f"the source '{chunk.location}' is gone") from err
+    try:
+        if etag_of(os.fstat(source)) != chunk.etag:
+            raise ChunkChanged(f"the source '{chunk.location}' was changed after it was split")
+        with enough_space(place), open(place, "wb", buffering=0) as target:
+            target.write(chunk.prefix)
+            copy_bytes(source, target.fileno(), chunk.offset, chunk.length)
+            target.write(chunk.suffix)
+    finally:
+        os.close(source)
+
+
+def stage_out(made: Path, published: Path, effects: Effects, hashed: bool) -> ResultManifest:
+    """Publish what a program left in `made` under its final name; safe against anything that may lie there.
+
+    Raises BadResult and publishes nothing where it holds a link, a special file or an unspeakable name.
+    """
+    files = sorted(_taken(made, hashed), key=lambda file: file.path)
+    manifest = ResultManifest(len(files), sum(file.size_bytes for file in files), tuple(files))
+    if len(files) > INLINE_FILES:
+        _write_list(made, files)
+        manifest = ResultManifest(manifest.count, manifest.size_bytes, None)
+    _sync(made, files, effects)
+    effects.rename(made, published)
+    effects.fsync_folder(published.parent)
+    return manifest
+
+
+def manifest_files(manifest: ResultManifest, published: Path) -> Iterator[ResultFile]:
+    """The files of a result, wherever they are listed; streamed."""
+    if manifest.files is not None:
+        yield from manifest.files
+        return
+    with open(published / MANIFEST_FILE, encoding="utf-8") as lines:
+        for line in lines:
+            yield ResultFile(*json.loads(line))
+
+
+def _write_list(made: Path, files: Iterable[ResultFile]) -> None:
+    with open(made / MANIFEST_FILE, "w", encoding="utf-8") as target:
+        target.writelines(json.dumps([file.path, file.size_bytes, file.sha256]) + "\n" for file in files)
+
+
+def _taken(made: Path, hashed: bool) -> Iterator[ResultFile]:
+    top = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield from _walked(top, "", hashed, 0)
+    finally:
+        os.close(top)
+
+
+def _walked(folder: int, prefix: str, hashed: bool, depth: int) -> Iterator[ResultFile]:
+    if depth > MAX_DEPTH:
+        raise BadResult(f"folders in the result are nested deeper than {MAX_DEPTH}")
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        path = f"{prefix}{name}"
+        _check_name(name, path, depth)
+        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(info.st_mode):
+            yield _taken_file(folder, name, path, hashed)
+        elif stat.S_ISDIR(info.st_mode):
+            os.chmod(name, FOLDER_MODE, dir_fd=folder)
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                yield from _walked(inner, f"{path}/", hashed, depth + 1)
+            finally:
+                os.close(inner)
+        else:
+            raise BadResult(f"the result has '{path}', which is neither a file nor a folder")
+
+
+def _check_name(name: str, path: str, depth: int) -> None:
+    if depth == 0 and name == MANIFEST_FILE:
+        raise BadResult(f"the result has a file called '{MANIFEST_FILE}': that name is reserved")
+    try:
+        name.encode()
+    except UnicodeEncodeError as err:
+        raise BadResult(f"the result has a file whose name is not UTF-8: {path!r}") from err
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise BadResult(f"the result has a file with a control character in its name: {path!r}")
+
+
+def _taken_file(folder: int, name: str, path: str, hashed: bool) -> ResultFile:
+    # A program may leave files that even their owner cannot read.
+    os.chmod(name, 0o644, dir_fd=folder)
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        info = os.fstat(descriptor)
+        return ResultFile(path, info.st_size, _sha256(descriptor) if hashed else "")
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(descriptor: int) -> str:
+    digest = hashlib.sha256()
+    while data := os.read(descriptor, _READ_BYTES):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _sync(made: Path, files: list[ResultFile], effects: Effects) -> None:
+    """Bring a result to disk: file by file when they are few, by one call for the file system when many."""
+    if len(files) > _FSYNC_EACH:
+        effects.about_to("fsync", "file system")
+        _sync_file_system(made)
+        return
+    folders = {made}
+    for file in files:
+        place = made / file.path
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            effects.fsync(descriptor, file.path)
+        finally:
+            os.close(descriptor)
+        folders.update(parent for parent in place.parents if parent.is_relative_to(made))
+    for folder in folders:
+        effects.fsync_folder(folder)
+
+
+def _sync_file_system(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs failed")
+    finally:
+        os.close(descriptor)

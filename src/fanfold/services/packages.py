@@ -1,0 +1,127 @@
+"""Block folders of this machine, pinned: checked, copied into the job storage under the hash of their content.
+
+What a job runs is the copy, so a script may be edited while a job uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, BadManifest, NotFound, Problem
+from fanfold.jobs.blocks import BlockType, Manifest, read_manifest
+from fanfold.jobs.models import PinnedBlock
+from fanfold.jobs.params import check_schema
+
+MAX_FILES = 10_000
+MAX_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBlock:
+    """A block that can be run: its manifest, the schema of its params, and its pinned form."""
+
+    manifest: Manifest
+    schema: dict[str, Any]
+    pinned: PinnedBlock
+
+
+class Packages:
+    """Takes block folders and single scripts into the storage below `root`."""
+
+    def __init__(self, root: Path, effects: Effects) -> None:
+        self._root = root
+        self._effects = effects
+
+    def take(self, path: Path, wanted: BlockType) -> ReadBlock:
+        """Pin a block folder or a script; raises BadManifest or NotFound with the mend."""
+        if path.is_dir():
+            return self._take_folder(path, wanted)
+        if path.is_file():
+            return self._take_script(path, wanted)
+        raise NotFound(f"there is no block folder or script '{path}'; check the spelling, or name a built-in block")
+
+    def _take_folder(self, path: Path, wanted: BlockType) -> ReadBlock:
+        data = _json_file(path / "manifest.json", f"'{path}' has no manifest.json; type: fanfold app new NAME")
+        manifest = read_manifest(data)
+        if manifest.type is not wanted:
+            expected = f'expected "{wanted.value}", found "{manifest.type.value}"'
+            raise BadManifest(f"'{path}' cannot be used here", [Problem("type", expected)])
+        if not (path / "app").is_dir():
+            raise BadManifest(f"'{path}' has no folder 'app' with the program", [])
+        if not (path / "app" / manifest.entrypoint).is_file():
+            raise BadManifest(f"'{path}'", [Problem("entrypoint", f"there is no file 'app/{manifest.entrypoint}'")])
+        schema = _json_file(path / "schema.json", "") if (path / "schema.json").is_file() else {}
+        check_schema(schema)
+        return self._pinned(manifest, dict(data), schema, path / "app", _files(path / "app"))
+
+    def _take_script(self, path: Path, wanted: BlockType) -> ReadBlock:
+        """A single file becomes a block of its own, with nothing in its manifest but its name."""
+        name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.stem)[:64] or "script"
+        data = {"name": name, "version": "0.1", "type": wanted.value, "entrypoint": path.name, "platform": "process"}
+        return self._pinned(read_manifest(data), data, {}, path.parent, iter([path]))
+
+    def _pinned(
+        self, manifest: Manifest, data: dict[str, Any], schema: dict[str, Any], base: Path, files: Iterator[Path]
+    ) -> ReadBlock:
+        listed = sorted(files)
+        sha256 = _content_hash(manifest, base, listed)
+        key = f"packages/{sha256}"
+        if not (self._root / key).is_dir():
+            self._copy(base, listed, self._root / key)
+        block_id = f"local/{manifest.name}@{manifest.version}"
+        pinned = PinnedBlock(block_id, manifest.name, manifest.version, 1, sha256, key, False, data)
+        return ReadBlock(manifest, schema, pinned)
+
+    def _copy(self, base: Path, files: list[Path], target: Path) -> None:
+        part = target.with_name(f".{target.name}.part")
+        self._effects.remove_tree(part)
+        self._effects.make_folder(part)
+        for file in files:
+            place = part / file.relative_to(base)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file.read_bytes())
+            os.chmod(place, 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
+        self._effects.rename(part, target)
+
+
+def _json_file(path: Path, missing: str) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise BadManifest(missing) from err
+    except (ValueError, RecursionError) as err:
+        raise BadManifest(f"'{path}' is not JSON: {err}") from err
+    if not isinstance(data, dict):
+        raise BadManifest(f"'{path}' is not a JSON object")
+    return data
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files of a block's `app` folder but caches; links out of it and too much are refused."""
+    count = size_bytes = 0
+    for path in sorted(folder.rglob("*")):
+        if "__pycache__" in path.parts or path.is_dir():
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"'{path}' links to a place outside its block; put the file itself there")
+        count, size_bytes = count + 1, size_bytes + path.stat().st_size
+        if count > MAX_FILES or size_bytes > MAX_BYTES:
+            raise BadInput(f"the block '{folder.parent}' is too large: at most {MAX_FILES} files and {MAX_BYTES} bytes")
+        yield path
+
+
+def _content_hash(manifest: Manifest, base: Path, files: list[Path]) -> str:
+    digest = hashlib.sha256(repr(manifest).encode())
+    for file in files:
+        data = file.read_bytes()
+        digest.update(f"{file.relative_to(base)}\0{file.stat().st_mode & stat.S_IXUSR}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()

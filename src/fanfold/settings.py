@@ -1,0 +1,108 @@
+"""Every setting: name, unit, default and what it means. A file gives way to the environment, that to flags.
+
+Read only by `wiring` and the doors; the core is handed values.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fanfold.errors import BadInput, Problem
+
+ENVIRONMENT_PREFIX = "FANFOLD_"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def state_home() -> Path:
+    """Where programs keep state for a user: XDG_STATE_HOME, or ~/.local/state."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fanfold"
+
+
+def _said(default: Any, what: str) -> Any:
+    """A setting's field: its default (a value, or a function that finds it) and its sentence."""
+    if callable(default):
+        return field(default_factory=default, metadata={"what": what})
+    return field(default=default, metadata={"what": what})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process."""
+
+    state: Path = _said(state_home, "Folder for the database and the job storage.")
+    slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
+    python: str = _said(sys.executable, "The interpreter that runs users' Python files.")
+    kill_grace_s: float = _said(1.0, "Seconds between asking a program to end (TERM) and ending it (KILL).")
+    lease_s: float = _said(
+        15.0, "Seconds after which an attempt is given to another runner when nothing is heard of its own."
+    )
+    drain_timeout_s: float = _said(30.0, "Seconds that running tasks get to end when the server is told to stop.")
+    max_partitioning: int = _said(4, "How many jobs may be staged in and partitioned at a time.")
+    oversize: str = _said(
+        "wait", "A block that asks for more than the largest runner has: 'wait' or 'clamp' it to that."
+    )
+    container_fallback: str = _said(
+        "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
+    )
+
+    @classmethod
+    def load(cls, file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+        """Merge file < environment < flags (None: not given); raises BadInput that names every wrong one."""
+        problems: list[Problem] = []
+        found: dict[str, Any] = {}
+        for source, values in (("file", _from_file(file)), ("environment", _from_environment(environment))):
+            for name, value in values.items():
+                _take(found, name, value, source, problems)
+        if problems:
+            raise BadInput("the settings are not right", problems)
+        found |= {name: value for name, value in flags.items() if value is not None}
+        return replace(cls(), **found)
+
+
+_KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}
+_CHOICES: Mapping[str, tuple[str, ...]] = {"oversize": ("wait", "clamp"), "container_fallback": ("on", "off")}
+
+
+def _from_file(file: Path | None) -> Mapping[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as err:
+        raise BadInput(f"the settings file '{file}' cannot be read: {err}") from err
+
+
+def _from_environment(environment: Mapping[str, str] | None) -> Mapping[str, str]:
+    names = {item.name for item in fields(Settings)}
+    given = {} if environment is None else environment
+    found = {key.removeprefix(ENVIRONMENT_PREFIX).lower(): value for key, value in given.items() if _is_ours(key)}
+    return {name: value for name, value in found.items() if name in names}
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith(ENVIRONMENT_PREFIX)
+
+
+def _take(found: dict[str, Any], name: str, value: Any, source: str, problems: list[Problem]) -> None:
+    known = {item.name: str(item.type) for item in fields(Settings)}
+    if name not in known:
+        problems.append(Problem(f"{source}: {name}", f"unknown setting; known are {', '.join(sorted(known))}"))
+        return
+    try:
+        parsed = _KINDS[known[name]](value)
+    except ValueError:
+        problems.append(Problem(f"{source}: {name}", f"expected {known[name]}, found {value!r}"))
+        return
+    if name in _CHOICES and parsed not in _CHOICES[name]:
+        problems.append(Problem(f"{source}: {name}", f"expected one of {', '.join(_CHOICES[name])}, found {value!r}"))
+        return
+    found[name] = parsed

@@ -1,0 +1,1 @@
+"""Databases. `sql` holds everything in portable SQLAlchemy Core; one file a database holds only its differences."""

@@ -1,0 +1,299 @@
+"""The statements, each a function with a name that says what it asks. Built once where their shape is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from fanfold.jobs.fairness import Candidate
+from fanfold.jobs.lifecycle import ACTIVE
+from fanfold.jobs.models import JobState, Priority, Role, TaskKey, TaskState
+from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
+from fanfold.ports.store import Finished, JobFilter
+from fanfold.stores.schema import UtcTime, attempts, events, jobs, tasks
+
+_ACTIVE = sorted(state.value for state in ACTIVE)
+_FEEDING = [JobState.PARTITIONING.value, JobState.PARTITIONED.value, JobState.MERGING.value]
+_CLAIMED = sorted(state.value for state in CLAIMED)
+_OPEN = sorted(state.value for state in OPEN)
+
+END_COLUMNS = (
+    *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
+    *("reason", "error_message", "cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "result"),
+)
+
+
+def _time(name: str) -> sa.BindParameter[datetime]:
+    return sa.bindparam(name, type_=UtcTime)
+
+
+def _where_jobs(wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
+    where: list[sa.ColumnElement[bool]] = [jobs.c.deleted_at.is_(None)]
+    if wanted.account_id is not None:
+        where.append(jobs.c.account_id == wanted.account_id)
+    if wanted.states:
+        where.append(jobs.c.state.in_([state.value for state in wanted.states]))
+    if wanted.template_id:
+        where.append(jobs.c.template_id == wanted.template_id)
+    if wanted.name_part:
+        where.append(jobs.c.name.icontains(wanted.name_part, autoescape=True))
+    if wanted.created_from:
+        where.append(jobs.c.created_at >= wanted.created_from)
+    if wanted.created_until:
+        where.append(jobs.c.created_at <= wanted.created_until)
+    if wanted.is_test_job is not None:
+        where.append(jobs.c.config["is_test_job"].as_boolean() == wanted.is_test_job)
+    if wanted.priority:
+        where.append(jobs.c.priority == wanted.priority)
+    return where
+
+
+def count_jobs(wanted: JobFilter) -> sa.Select[Any]:
+    """How many jobs a filter finds."""
+    return sa.select(sa.func.count()).select_from(jobs).where(*_where_jobs(wanted))
+
+
+def list_jobs(wanted: JobFilter) -> sa.Select[Any]:
+    """One page of the jobs a filter finds."""
+    column = jobs.c[wanted.order_by]
+    order = column.desc() if wanted.descending else column.asc()
+    return (
+        sa.select(jobs).where(*_where_jobs(wanted)).order_by(order, jobs.c.id).limit(wanted.limit).offset(wanted.offset)
+    )
+
+
+@cache
+def due_jobs() -> sa.Select[Any]:
+    """Jobs whose work can go on at :now, and those out of time; at most :count."""
+    judged = sa.or_(
+        jobs.c.tasks_open == 0, jobs.c.tasks_failed > jobs.c.stop_above_failures, jobs.c.abort_asked_by != ""
+    )
+    due = sa.or_(sa.and_(jobs.c.due_at <= _time("now"), judged), jobs.c.deadline_at <= _time("now"))
+    where = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None), due)
+    return sa.select(jobs).where(*where).order_by(jobs.c.due_at).limit(sa.bindparam("count", type_=sa.Integer))
+
+
+def next_due() -> list[sa.Select[Any]]:
+    """The earliest times of jobs without open tasks, of deadlines, and of tasks that rest before another attempt."""
+    active = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None))
+    waiting = sa.select(jobs.c.id).where(*active, jobs.c.tasks_open > 0).scalar_subquery()
+    return [
+        sa.select(sa.func.min(jobs.c.due_at)).where(*active, jobs.c.tasks_open == 0),
+        sa.select(sa.func.min(jobs.c.deadline_at)).where(*active),
+        sa.select(sa.func.min(tasks.c.due_at)).where(
+            tasks.c.job_id.in_(waiting), tasks.c.state == TaskState.SCHEDULED.value, tasks.c.failures > 0
+        ),
+    ]
+
+
+def candidates(ready_seen: int) -> sa.Select[Any]:
+    """Jobs in states that feed tasks, with their running tasks and (up to `ready_seen`) those that could start."""
+    mine = tasks.c.job_id == jobs.c.id
+    ready = (
+        sa.select(sa.literal(1).label("one"))
+        .where(mine, tasks.c.state == TaskState.SCHEDULED.value, tasks.c.due_at <= _time("now"))
+        .limit(ready_seen)
+        .correlate(jobs)
+        .subquery()
+    )
+    running = sa.select(sa.func.count()).where(mine, tasks.c.state.in_(_CLAIMED)).correlate(jobs).scalar_subquery()
+    return sa.select(
+        *(jobs.c[name] for name in ("id", "account_id", "priority", "submitted_at", "created_at")),
+        jobs.c.config["max_concurrency"].as_integer().label("max_concurrency"),
+        sa.select(sa.func.count()).select_from(ready).scalar_subquery().label("ready"),
+        running.label("running"),
+    ).where(jobs.c.state.in_(_FEEDING), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None), jobs.c.tasks_open > 0)
+
+
+def candidate_of(row: Mapping[Any, Any]) -> Candidate:
+    """A candidate from its row."""
+    return Candidate(
+        job_id=row["id"],
+        account_id=row["account_id"],
+        priority=Priority(row["priority"]),
+        submitted_at=row["submitted_at"] or row["created_at"],
+        running=row["running"],
+        ready=row["ready"],
+        limit=row["max_concurrency"],
+    )
+
+
+@cache
+def claim() -> sa.Update:
+    """Assign up to :count due tasks of :wanted_job: attempt + 1, fence + 1 and the lease in this one statement."""
+    due = (
+        sa.select(tasks.c.role, tasks.c.chunk_index)
+        .where(
+            tasks.c.job_id == sa.bindparam("wanted_job"),
+            tasks.c.state == TaskState.SCHEDULED.value,
+            tasks.c.due_at <= _time("now"),
+        )
+        .order_by(tasks.c.role, tasks.c.chunk_index)
+        .limit(sa.bindparam("count", type_=sa.Integer))
+    )
+    return (
+        sa.update(tasks)
+        .where(
+            tasks.c.job_id == sa.bindparam("wanted_job"),
+            tasks.c.state == TaskState.SCHEDULED.value,
+            sa.tuple_(tasks.c.role, tasks.c.chunk_index).in_(due),
+        )
+        .values(
+            state=TaskState.ASSIGNED.value,
+            attempt=tasks.c.attempt + 1,
+            fence=tasks.c.fence + 1,
+            lease_until=_time("lease"),
+            assigned_at=_time("now"),
+            received_at=None,
+            started_at=None,
+            ended_at=None,
+        )
+        .returning(tasks)
+    )
+
+
+def _is_attempt() -> list[sa.ColumnElement[bool]]:
+    """The task is claimed and still has the fence of the attempt."""
+    return [
+        tasks.c.job_id == sa.bindparam("of_job"),
+        tasks.c.role == sa.bindparam("of_role"),
+        tasks.c.chunk_index == sa.bindparam("of_index"),
+        tasks.c.fence == sa.bindparam("of_fence"),
+        tasks.c.state.in_(_CLAIMED),
+    ]
+
+
+@cache
+def tell(state: TaskState) -> sa.Update:
+    """Note that an attempt was received or started :at by :by_runner."""
+    column = tasks.c.started_at if state is TaskState.RUNNING else tasks.c.received_at
+    values = {column.name: _time("at"), "state": state.value, "runner": sa.bindparam("by_runner")}
+    return sa.update(tasks).where(*_is_attempt()).values(**values)
+
+
+@cache
+def end_attempt() -> sa.Update:
+    """Write how an attempt ended."""
+    values = {name: sa.bindparam(f"new_{name}", type_=tasks.c[name].type) for name in END_COLUMNS}
+    return sa.update(tasks).where(*_is_attempt()).values(**values)
+
+
+@cache
+def renew() -> sa.Update:
+    """Extend the lease of an attempt to :lease."""
+    return sa.update(tasks).where(*_is_attempt()).values(lease_until=_time("lease"))
+
+
+@cache
+def add_to_tally() -> sa.Update:
+    """Count new tasks."""
+    return (
+        sa.update(jobs)
+        .where(jobs.c.id == sa.bindparam("of_job"))
+        .values(
+            tasks_open=jobs.c.tasks_open + sa.bindparam("open", type_=sa.BigInteger),
+            tasks_total=jobs.c.tasks_total + sa.bindparam("total", type_=sa.BigInteger),
+        )
+    )
+
+
+@cache
+def count_ends() -> sa.Update:
+    """Count ended tasks."""
+    counted = {
+        name: jobs.c[name] + sa.bindparam(f"add_{name}", type_=sa.BigInteger)
+        for name in ("tasks_done", "tasks_failed", "bytes_in", "bytes_out")
+    }
+    left = jobs.c.tasks_open - sa.bindparam("ended", type_=sa.BigInteger)
+    return sa.update(jobs).where(jobs.c.id == sa.bindparam("of_job")).values(tasks_open=left, **counted)
+
+
+def tally_of_ends(job_id: str, changes: Sequence[Finished]) -> dict[str, Any]:
+    """The numbers that `count_ends` adds for one job."""
+    ended = [change.after for change in changes if change.after.state not in OPEN]
+    apps = [task for task in ended if task.key.role is Role.APP]
+    return {
+        "of_job": job_id,
+        "ended": len(ended),
+        "add_tasks_done": sum(task.state is TaskState.COMPLETED for task in apps),
+        "add_tasks_failed": sum(task.state is TaskState.FAILED for task in apps),
+        "add_bytes_in": sum(task.usage.bytes_in for task in apps),
+        "add_bytes_out": sum(task.usage.bytes_out for task in apps),
+    }
+
+
+def reset_tally(job_id: str) -> sa.Update:
+    """A new round counts from zero."""
+    zero = dict.fromkeys(("tasks_open", "tasks_total", "tasks_done", "tasks_failed", "bytes_in", "bytes_out"), 0)
+    return sa.update(jobs).where(jobs.c.id == job_id).values(**zero)
+
+
+def record_aborted_attempts(job_id: str, at: datetime, reason: str) -> sa.Insert:
+    """Put the attempts that are under way on record as aborted."""
+    same = ("job_id", "role", "chunk_index", "fence", "attempt", "runner", "assigned_at", "started_at")
+    told = {
+        "outcome": sa.literal("Aborted"),
+        "reason": sa.literal(reason),
+        "error_message": sa.literal(""),
+        "ended_at": sa.literal(at, UtcTime),
+        **{name: sa.literal(0) for name in ("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out")},
+    }
+    under_way = sa.select(*(tasks.c[name] for name in same), *told.values()).where(
+        tasks.c.job_id == job_id, tasks.c.state.in_(_CLAIMED)
+    )
+    return sa.insert(attempts).from_select([*same, *told], under_way)
+
+
+def abort_open_tasks(job_id: str, at: datetime, reason: str) -> sa.Update:
+    """End the open tasks of a job."""
+    values = {"state": TaskState.ABORTED.value, "ended_at": at, "reason": reason, "lease_until": None, "due_at": None}
+    return sa.update(tasks).where(tasks.c.job_id == job_id, tasks.c.state.in_(_OPEN)).values(**values)
+
+
+def is_task(key: TaskKey) -> list[sa.ColumnElement[bool]]:
+    """This very task."""
+    return [tasks.c.job_id == key.job_id, tasks.c.role == key.role.value, tasks.c.chunk_index == key.index]
+
+
+def app_tasks(job_id: str, states: Sequence[TaskState]) -> list[sa.ColumnElement[bool]]:
+    """The app tasks of a job, in given states or all."""
+    where = [tasks.c.job_id == job_id, tasks.c.role == Role.APP.value]
+    if states:
+        where.append(tasks.c.state.in_([state.value for state in states]))
+    return where
+
+
+def attempts_of(key: TaskKey) -> sa.Select[Any]:
+    """The ended attempts of a task, first to last."""
+    where = (attempts.c.job_id == key.job_id, attempts.c.role == key.role.value, attempts.c.chunk_index == key.index)
+    return sa.select(attempts).where(*where).order_by(attempts.c.fence)
+
+
+def task_counts(job_ids: Sequence[str]) -> sa.Select[Any]:
+    """App tasks by job and state."""
+    return (
+        sa.select(tasks.c.job_id, tasks.c.state, sa.func.count().label("count_"))
+        .where(tasks.c.job_id.in_(job_ids), tasks.c.role == Role.APP.value)
+        .group_by(tasks.c.job_id, tasks.c.state)
+    )
+
+
+def results_after(job_id: str, index: int, count: int) -> sa.Select[Any]:
+    """Results of completed app tasks after a chunk index."""
+    columns = (tasks.c.chunk_index, tasks.c.fence, tasks.c.label, tasks.c.result)
+    where = [*app_tasks(job_id, [TaskState.COMPLETED]), tasks.c.chunk_index > index]
+    return sa.select(*columns).where(*where).order_by(tasks.c.chunk_index).limit(count)
+
+
+def events_after(seq: int, count: int, account_id: str | None, job_id: str) -> sa.Select[Any]:
+    """The history after a sequence number."""
+    where = [events.c.seq > seq]
+    if account_id is not None:
+        where.append(events.c.account_id == account_id)
+    if job_id:
+        where.append(events.c.job_id == job_id)
+    return sa.select(events).where(*where).order_by(events.c.seq).limit(count)

@@ -1,0 +1,180 @@
+"""Values to rows and back: the one place that knows how jobs, tasks and chunks lie in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.models import (
+    AttemptKey,
+    BlockTags,
+    DataRef,
+    Job,
+    JobBlocks,
+    JobConfig,
+    JobParams,
+    JobState,
+    OnFailure,
+    PinnedBlock,
+    Priority,
+    Regions,
+    Role,
+    Tally,
+    Task,
+    TaskKey,
+    TaskState,
+    Usage,
+)
+from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, RunnerLost
+from fanfold.ports.store import AttemptRecord, EventRecord
+
+Row = Mapping[Any, Any]
+
+_PLAIN = (
+    *("id", "account_id", "name", "description", "template_id", "revision", "round", "created_at", "start_at"),
+    *("submitted_at", "started_at", "ended_at", "deleted_at", "due_at", "deadline_at", "paused_at", "abort_asked_by"),
+    *("num_chunks", "stop_above_failures", "partial", "waiting_reason", "failure_reason", "error_message"),
+    *("num_units_estimation", "payment_amount"),
+)
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    """All columns of a job but its tallies, which only task writes change."""
+    row = {name: getattr(job, name) for name in _PLAIN}
+    config = asdict(job.config)
+    config["max_cost"] = None if job.config.max_cost is None else str(job.config.max_cost)
+    return row | {
+        "state": job.state.value,
+        "priority": job.priority.value,
+        "tags": asdict(job.tags),
+        "config": config,
+        "regions": asdict(job.regions),
+        "params": _fields(job.params),
+        "data_source": _fields(job.data_source),
+        "data_destination": _fields(job.data_destination),
+        "state_timestamps": {state.value: at.isoformat() for state, at in job.state_timestamps.items()},
+        "blocks": None if job.blocks is None else {role.value: _fields(job.blocks.of(role)) for role in Role},
+        "warnings": list(job.warnings),
+    }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def job_of(row: Row) -> Job:
+    """A job from its row."""
+    return Job(
+        **{name: row[name] for name in _PLAIN},
+        state=JobState(row["state"]),
+        priority=Priority(row["priority"]),
+        tags=BlockTags(**row["tags"]),
+        config=_config_of(row["config"]),
+        regions=Regions(tuple(row["regions"]["whitelist"]), tuple(row["regions"]["blacklist"])),
+        params=JobParams(**row["params"]),
+        data_source=DataRef(**row["data_source"]),
+        data_destination=DataRef(**row["data_destination"]),
+        state_timestamps={JobState(name): datetime.fromisoformat(at) for name, at in row["state_timestamps"].items()},
+        blocks=_blocks_of(row["blocks"]),
+        warnings=tuple(row["warnings"]),
+        tally=Tally(
+            open=row["tasks_open"],
+            total=row["tasks_total"],
+            done=row["tasks_done"],
+            failed=row["tasks_failed"],
+            bytes_in=row["bytes_in"],
+            bytes_out=row["bytes_out"],
+        ),
+    )
+
+
+def _config_of(data: Row) -> JobConfig:
+    cost = data["max_cost"]
+    more = {"on_failure": OnFailure(data["on_failure"]), "max_cost": None if cost is None else Decimal(cost)}
+    return JobConfig(**{**data, **more})
+
+
+def _blocks_of(data: Row | None) -> JobBlocks | None:
+    return None if data is None else JobBlocks(**{role.value: PinnedBlock(**data[role.value]) for role in Role})
+
+
+def task_row(task: Task) -> dict[str, Any]:
+    """All columns of a task."""
+    return {
+        "job_id": task.key.job_id,
+        "role": task.key.role.value,
+        "chunk_index": task.key.index,
+        "label": task.label,
+        "chunk": None if task.chunk is None else chunk_json(task.chunk),
+        "state": task.state.value,
+        **{name: getattr(task, name) for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
+        **{name: getattr(task, name) for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
+        **{name: getattr(task, name) for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
+        **asdict(task.usage),
+        "result": None if task.result is None else result_json(task.result),
+    }
+
+
+def task_of(row: Row) -> Task:
+    """A task from its row."""
+    return Task(
+        key=_task_key(row),
+        chunk=None if row["chunk"] is None else chunk_of(row["chunk"]),
+        label=row["label"],
+        state=TaskState(row["state"]),
+        **{name: row[name] for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
+        **{name: row[name] for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
+        **{name: row[name] for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
+        usage=_usage_of(row),
+        result=None if row["result"] is None else result_of(row["result"]),
+    )
+
+
+def _task_key(row: Row) -> TaskKey:
+    return TaskKey(row["job_id"], Role(row["role"]), row["chunk_index"])
+
+
+def _usage_of(row: Row) -> Usage:
+    return Usage(row["cpu_s"], row["max_memory_bytes"], row["bytes_in"], row["bytes_out"])
+
+
+def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
+    """The record of an ended attempt; `before` is the task while it was claimed."""
+    failed = outcome if isinstance(outcome, ProgramFailed) else None
+    told = outcome if isinstance(outcome, ProgramFailed | RunnerLost) else None
+    return {
+        "job_id": before.key.job_id,
+        "role": before.key.role.value,
+        "chunk_index": before.key.index,
+        "fence": before.fence,
+        "attempt": before.attempt,
+        "outcome": type(outcome).__name__,
+        "reason": told.reason.value if told else "",
+        "error_message": told.message if told else "",
+        "exit_code": failed.exit_code if failed else None,
+        "runner": outcome.runner or before.runner,
+        "assigned_at": before.assigned_at,
+        "started_at": outcome.started_at,
+        "ended_at": outcome.at,
+        **asdict(outcome.usage),
+    }
+
+
+def attempt_of(row: Row) -> AttemptRecord:
+    """The record of an ended attempt from its row."""
+    plain = ("attempt", "outcome", "reason", "exit_code", "runner", "assigned_at", "started_at", "ended_at")
+    return AttemptRecord(
+        key=AttemptKey(_task_key(row), row["fence"]),
+        message=row["error_message"],
+        usage=_usage_of(row),
+        **{name: row[name] for name in plain},
+    )
+
+
+def event_of(row: Row) -> EventRecord:
+    """A line of the history from its row."""
+    return EventRecord(**{name: row[name] for name in EventRecord.__dataclass_fields__})

@@ -1,0 +1,319 @@
+"""The store in portable SQL. Guards live in WHERE clauses: a write that finds another state, revision or fence than it
+was computed from changes nothing and says so."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from fanfold.effects import Effects
+from fanfold.errors import Conflict, LostRace, NotFound
+from fanfold.jobs.encoding import result_of
+from fanfold.jobs.fairness import Candidate
+from fanfold.jobs.lifecycle import ENDED, RetryAccepted, Step, event_data
+from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey, TaskState
+from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
+from fanfold.ports.store import AttemptRecord, EventRecord, Finished, JobFilter, Store, TaskResult
+from fanfold.stores import queries
+from fanfold.stores.checks import violations
+from fanfold.stores.rows import attempt_of, attempt_row, event_of, job_of, job_row, task_of, task_row
+from fanfold.stores.schema import attempts, events, jobs, tasks
+
+BATCH = 500
+READY_SEEN = 64
+
+Connection = sa.Connection
+
+
+class SqlStore:
+    """A store over one SQLAlchemy engine; thread-safe, one write transaction at a time in this process."""
+
+    def __init__(self, engine: sa.Engine, effects: Effects) -> None:
+        self._engine = engine
+        self._writers = engine.execution_options(fanfold_write=True)
+        self._effects = effects
+        self._write_lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def _writing(self, what: str) -> Iterator[Connection]:
+        """One write transaction, committed when the block ends without error."""
+        with (
+            self._write_lock,
+            self._translated(),
+            self._writers.connect() as connection,
+            connection.begin(),
+            self._effects.transaction(what),
+        ):
+            yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Database errors as ours; each database says which are which."""
+        yield
+
+    # ---- jobs
+
+    def insert_job(self, job: Job, by: str) -> None:
+        """See `ports.store`."""
+        with self._writing("insert job") as connection:
+            if connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job.id)).first():
+                raise Conflict(f"a job with the id '{job.id}' exists already")
+            connection.execute(sa.insert(jobs), job_row(job))
+            _record(connection, [_job_event(job, "Created", job.created_at, {"by": by})])
+
+    def job(self, job_id: str) -> Job:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no job '{job_id[:100]}'")
+        return job_of(row)
+
+    def jobs(self, wanted: JobFilter) -> tuple[list[Job], int]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            total = connection.execute(queries.count_jobs(wanted)).scalar_one()
+            rows = connection.execute(queries.list_jobs(wanted)).mappings().all()
+        return [job_of(row) for row in rows], total
+
+    def advance(self, step: Step) -> Job:
+        """See `ports.store`."""
+        before, after = step.before, step.after
+        guard = (jobs.c.id == before.id, jobs.c.state == before.state.value, jobs.c.revision == before.revision)
+        with self._writing(f"advance to {after.state.word}") as connection:
+            done = connection.execute(sa.update(jobs).where(*guard).values(**job_row(after)))
+            if done.rowcount != 1:
+                raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
+            if isinstance(step.event, RetryAccepted):
+                connection.execute(queries.reset_tally(before.id))
+            _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
+            if after.state in ENDED and before.state not in ENDED:
+                _end_tasks(connection, after, step.at)
+            _insert_tasks(connection, after, step.tasks)
+        return after
+
+    def due_jobs(self, now: datetime, limit: int) -> list[Job]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            rows = connection.execute(queries.due_jobs(), {"now": now, "count": limit}).mappings().all()
+        return [job_of(row) for row in rows]
+
+    def next_due_at(self) -> datetime | None:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            times = [connection.execute(query).scalar() for query in queries.next_due()]
+        return min((time for time in times if time is not None), default=None)
+
+    # ---- tasks
+
+    def candidates(self, now: datetime) -> list[Candidate]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            rows = connection.execute(queries.candidates(READY_SEEN), {"now": now}).mappings().all()
+        return [queries.candidate_of(row) for row in rows if row["ready"]]
+
+    def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
+        """See `ports.store`."""
+        values = {"wanted_job": job_id, "count": count, "now": now, "lease": lease_until}
+        with self._writing("claim") as connection:
+            rows = connection.execute(queries.claim(), values).mappings().all()
+            claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
+            account = _accounts(connection, {job_id}).get(job_id, "")
+            _record(connection, [_task_event(task, account, now) for task in claimed])
+        return claimed
+
+    def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
+        """See `ports.store`."""
+        with self._writing("tell") as connection:
+            for attempt, state, at, runner in told:
+                connection.execute(queries.tell(state), _attempt_values(attempt) | {"at": at, "by_runner": runner})
+
+    def finish(self, changes: Sequence[Finished]) -> list[Finished]:
+        """See `ports.store`."""
+        with self._writing("finish") as connection:
+            won = [change for change in changes if _write_end(connection, change)]
+            if won:
+                _record_ends(connection, won)
+        return won
+
+    def renew(self, attempt_keys: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
+        """See `ports.store`."""
+        refused = set()
+        with self._writing("renew") as connection:
+            for attempt in attempt_keys:
+                done = connection.execute(queries.renew(), _attempt_values(attempt) | {"lease": lease_until})
+                if done.rowcount != 1:
+                    refused.add(attempt)
+        return refused
+
+    def expired(self, now: datetime, limit: int) -> list[Task]:
+        """See `ports.store`."""
+        return self._select_tasks(tasks.c.lease_until <= now, tasks.c.state.in_(_values(CLAIMED)), limit=limit)
+
+    def claimed(self, limit: int) -> list[Task]:
+        """See `ports.store`."""
+        return self._select_tasks(tasks.c.lease_until.is_not(None), tasks.c.state.in_(_values(CLAIMED)), limit=limit)
+
+    def _select_tasks(self, *where: sa.ColumnElement[bool], limit: int) -> list[Task]:
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(tasks).where(*where).limit(limit)).mappings().all()
+        return [task_of(row) for row in rows]
+
+    def task(self, key: TaskKey) -> Task:
+        """See `ports.store`."""
+        found = self._select_tasks(*queries.is_task(key), limit=1)
+        if not found:
+            raise NotFound(f"there is no task '{key.task_id}'")
+        return found[0]
+
+    def tasks(
+        self, job_id: str, states: Sequence[TaskState] = (), limit: int = 100, offset: int = 0
+    ) -> tuple[list[Task], int]:
+        """See `ports.store`."""
+        where = queries.app_tasks(job_id, states)
+        page = sa.select(tasks).where(*where).order_by(tasks.c.chunk_index).limit(limit).offset(offset)
+        with self._reading() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(tasks).where(*where)).scalar_one()
+            rows = connection.execute(page).mappings().all()
+        return [task_of(row) for row in rows], total
+
+    def attempts(self, key: TaskKey) -> list[AttemptRecord]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            rows = connection.execute(queries.attempts_of(key)).mappings().all()
+        return [attempt_of(row) for row in rows]
+
+    def task_counts(self, job_ids: Sequence[str]) -> dict[str, dict[TaskState, int]]:
+        """See `ports.store`."""
+        counts: dict[str, dict[TaskState, int]] = {job_id: {} for job_id in job_ids}
+        with self._reading() as connection:
+            for row in connection.execute(queries.task_counts(job_ids)):
+                counts[row.job_id][TaskState(row.state)] = row.count_
+        return counts
+
+    def results(self, job_id: str) -> Iterator[TaskResult]:
+        """See `ports.store`."""
+        last = -1
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(queries.results_after(job_id, last, BATCH)).mappings().all()
+            for row in rows:
+                key = AttemptKey(TaskKey(job_id, Role.APP, row["chunk_index"]), row["fence"])
+                yield TaskResult(key, row["label"], result_of(row["result"]))
+            if len(rows) < BATCH:
+                return
+            last = rows[-1]["chunk_index"]
+
+    def current_results(self, job_id: str) -> Iterator[AttemptKey]:
+        """See `ports.store`."""
+        where = (tasks.c.job_id == job_id, tasks.c.state == TaskState.COMPLETED.value)
+        query = sa.select(tasks.c.role, tasks.c.chunk_index, tasks.c.fence).where(*where)
+        with self._reading() as connection:
+            for row in connection.execute(query):
+                yield AttemptKey(TaskKey(job_id, Role(row.role), row.chunk_index), row.fence)
+
+    # ---- history
+
+    def events(self, after: int, limit: int, account_id: str | None = None, job_id: str = "") -> list[EventRecord]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            rows = connection.execute(queries.events_after(after, limit, account_id, job_id)).mappings().all()
+        return [event_of(row) for row in rows]
+
+    def violations(self) -> list[str]:
+        """See `ports.store`."""
+        with self._reading() as connection:
+            return violations(connection)
+
+    def close(self) -> None:
+        """See `ports.store`."""
+        self._engine.dispose()
+
+
+def _values(states: Iterable[TaskState]) -> list[str]:
+    return sorted(state.value for state in states)
+
+
+def _attempt_values(attempt: AttemptKey) -> dict[str, Any]:
+    return {
+        "of_job": attempt.task.job_id,
+        "of_role": attempt.task.role.value,
+        "of_index": attempt.task.index,
+        "of_fence": attempt.fence,
+    }
+
+
+def _job_event(job: Job, name: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    plain = {"at": at, "account_id": job.account_id, "job_id": job.id, "task": ""}
+    return plain | {"name": name, "state": job.state.value, "data": data | {"round": job.round}}
+
+
+def _task_event(task: Task, account_id: str, at: datetime, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    name = task.state.value.removeprefix("TASK_STATE_").capitalize()
+    plain = {"at": at, "account_id": account_id, "job_id": task.key.job_id, "task": task.key.task_id}
+    return plain | {"name": name, "state": task.state.value, "data": {"attempt": task.attempt} | (data or {})}
+
+
+def _record(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(sa.insert(events), rows)
+
+
+def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> None:
+    """Write a job's new tasks in batches and count them in the same transaction."""
+    walk = iter(new)
+    opened = listed = 0
+    while batch := list(islice(walk, BATCH)):
+        connection.execute(sa.insert(tasks), [task_row(task) for task in batch])
+        opened += len(batch)
+        listed += sum(task.key.role is Role.APP for task in batch)
+    if opened:
+        connection.execute(queries.add_to_tally(), {"of_job": job.id, "open": opened, "total": listed})
+
+
+def _end_tasks(connection: Connection, job: Job, at: datetime) -> None:
+    """The job has ended: so do its open tasks, and the attempts that were under way are on record."""
+    connection.execute(queries.record_aborted_attempts(job.id, at, Reason.ABORTED.value))
+    connection.execute(queries.abort_open_tasks(job.id, at, Reason.ABORTED.value))
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(tasks_open=0))
+
+
+def _write_end(connection: Connection, change: Finished) -> bool:
+    """Write the end of one attempt where the task still has its fence; says whether it did."""
+    row = task_row(change.after)
+    values = {f"new_{name}": row[name] for name in queries.END_COLUMNS}
+    done = connection.execute(queries.end_attempt(), _attempt_values(change.before.attempt_key) | values)
+    return done.rowcount == 1
+
+
+def _record_ends(connection: Connection, won: Sequence[Finished]) -> None:
+    connection.execute(sa.insert(attempts), [attempt_row(change.before, change.outcome) for change in won])
+    accounts = _accounts(connection, {change.before.key.job_id for change in won})
+    rows = []
+    for change in won:
+        data = {"reason": change.after.reason, "runner": change.after.runner}
+        rows.append(_task_event(change.after, accounts.get(change.after.key.job_id, ""), change.outcome.at, data))
+    _record(connection, rows)
+    for job_id in accounts:
+        mine = [change for change in won if change.before.key.job_id == job_id]
+        if any(change.after.state not in OPEN for change in mine):
+            connection.execute(queries.count_ends(), queries.tally_of_ends(job_id, mine))
+
+
+def _accounts(connection: Connection, job_ids: set[str]) -> dict[str, str]:
+    query = sa.select(jobs.c.id, jobs.c.account_id).where(jobs.c.id.in_(sorted(job_ids)))
+    return {row.id: row.account_id for row in connection.execute(query)}
+
+
+_fits: type[Store] = SqlStore

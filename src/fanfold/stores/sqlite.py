@@ -1,0 +1,93 @@
+"""SQLite: one file, owned by one server process; write-ahead log, every commit on disk before it is acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from fanfold.effects import Effects
+from fanfold.errors import Conflict, OutOfSpace, Unavailable
+from fanfold.ports.store import Store
+from fanfold.stores.migrate import bring_up_to_date
+from fanfold.stores.sql import SqlStore
+
+BUSY_WAIT_S = 10.0
+_FULL = ("disk is full", "disk I/O error")
+
+
+class SqliteStore(SqlStore):
+    """The SQL store with what is SQLite's own: pragmas, the lock on the file, its error texts."""
+
+    def __init__(self, path: Path | None, effects: Effects) -> None:
+        """Open or make the database at `path`; None keeps it in memory. Conflict where another process has it."""
+        self._path = path
+        self._lock = None if path is None else _locked(path)
+        engine = _engine(path)
+        super().__init__(engine, effects)
+        with self._translated():
+            bring_up_to_date(engine)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DatabaseError as err:
+            text = str(err.orig)
+            if any(sign in text for sign in _FULL):
+                message = f"the disk that holds '{self._path}' is full or fails ({text})"
+                raise OutOfSpace(message, hint="Free some space and run again.") from err
+            if isinstance(err, sa.exc.OperationalError):
+                raise Unavailable(f"the database '{self._path}' does not answer: {text}") from err
+            raise
+
+    def close(self) -> None:
+        """Close the database and let go of the file."""
+        super().close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _locked(path: Path) -> int:
+    """Take the lock beside the database file; it is gone with the process, however that ends."""
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        os.close(descriptor)
+        hint = "One process owns an SQLite file; stop the other one first, or use PostgreSQL."
+        raise Conflict(f"the database '{path}' is in use by another process.", hint=hint) from err
+    return descriptor
+
+
+def _engine(path: Path | None) -> sa.Engine:
+    options: dict[str, Any] = {"connect_args": {"isolation_level": None, "timeout": BUSY_WAIT_S}}
+    if path is None:
+        options |= {"poolclass": StaticPool}
+        options["connect_args"]["check_same_thread"] = False
+    engine = sa.create_engine(f"sqlite:///{path}" if path else "sqlite://", **options)
+    sa.event.listen(engine, "connect", _set_up)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=2000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Writers take the lock when they begin, so that what they read cannot change before they write."""
+    writes = connection.get_execution_options().get("fanfold_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_fits: type[Store] = SqliteStore

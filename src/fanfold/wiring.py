@@ -1,0 +1,108 @@
+"""The composition root: settings in, running parts out. The only place that knows every room."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fanfold.clocks import SteadyClock
+from fanfold.effects import Effects
+from fanfold.executors.local import RUNNER_COMMAND
+from fanfold.jobs.models import DataRef
+from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.orders import OrderMaker
+from fanfold.pipeline.planners import BuiltinPlanners
+from fanfold.pipeline.reconcile import Reconciler
+from fanfold.pipeline.scheduler import Scheduler
+from fanfold.pipeline.tools import Tools
+from fanfold.pipeline.workspace import Workspace
+from fanfold.ports.clock import Clock
+from fanfold.ports.datasource import DataSource
+from fanfold.ports.executor import Executor
+from fanfold.ports.signals import Signal
+from fanfold.ports.store import Store
+from fanfold.registry import DATA_SOURCES, EXECUTORS, load
+from fanfold.services.jobs import JobService
+from fanfold.services.local_blocks import LocalBlocks
+from fanfold.services.packages import Packages
+from fanfold.settings import Settings
+from fanfold.signals import ThreadSignal
+from fanfold.stores.sqlite import SqliteStore
+
+DATABASE = "fanfold.db"
+STAGE_THREADS = 4
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs in one process."""
+
+    settings: Settings
+    store: Store
+    workspace: Workspace
+    executor: Executor
+    scheduler: Scheduler
+    jobs: JobService
+    clock: Clock
+    wake: Signal
+    thread: threading.Thread
+    workers: ThreadPoolExecutor
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """Stop feeding, let running tasks end for up to `drain_s` seconds, give the rest back, close everything."""
+        self.scheduler.stop()
+        if self.thread.ident is not None:
+            self.thread.join()
+        self.executor.close(drain_s)
+        self.scheduler.last_words()
+        self.workers.shutdown(wait=True)
+        self.store.close()
+
+
+def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[str] = RUNNER_COMMAND) -> Parts:
+    """Open the state folder, start the runners and the scheduler. Raises Conflict where another process has it."""
+    effects = effects or Effects()
+    clock, wake = SteadyClock(), ThreadSignal()
+    effects.make_folder(settings.state)
+    store = SqliteStore(settings.state / DATABASE, effects)
+    workspace = Workspace(settings.state, effects)
+    executor_class = load(EXECUTORS, "local", "executor")
+    executor: Executor = executor_class(settings.slots, effects, clock, wake, settings.kill_grace_s, runner)
+    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
+    feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
+    tools = Tools(
+        store=store,
+        workspace=workspace,
+        clock=clock,
+        sources=Sources(effects),
+        planners=BuiltinPlanners(),
+        largest=lambda: executor.capacity().largest,
+        stopping=lambda: scheduler.stopping,
+        clamp_oversize=settings.oversize == "clamp",
+        max_partitioning=settings.max_partitioning,
+    )
+    workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
+    reconciler = Reconciler(store, workspace, feeder, clock)
+    scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
+    blocks = LocalBlocks(Packages(settings.state, effects))
+    jobs = JobService(store, blocks, tools.sources, clock, wake, settings.container_fallback == "on")
+    thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
+    return Parts(settings, store, workspace, executor, scheduler, jobs, clock, wake, thread, workers)
+
+
+class Sources:
+    """Finds the adapter of a data source or destination; each is made once."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+        self._made: dict[str, DataSource] = {}
+
+    def __call__(self, ref: DataRef) -> DataSource:
+        """The adapter; raises BadInput for an unknown descriptor."""
+        name = ref.descriptor
+        if name not in self._made:
+            self._made[name] = load(DATA_SOURCES, name, "dataSourceDescriptor")(self._effects)
+        return self._made[name]
