@@ -48,8 +48,8 @@ def run(line: list[str], place: Path) -> Path:
 
 
 def only_file(output: Path) -> Path:
-    """The one file of an output folder."""
-    files = [file for file in output.rglob("*") if file.is_file()]
+    """The one file of an output folder; the delivery's own list is hidden."""
+    files = [file for file in output.rglob("[!.]*") if file.is_file()]
     assert len(files) == 1, files
     return files[0]
 

@@ -156,7 +156,7 @@ class FanfoldPeer:
         return {"XDG_STATE_HOME": str(run.home.state)}
 
     def totals(self, run: Run) -> Mapping[str, object]:
-        outputs = sorted((run.work / "out").glob("*.json"))
+        outputs = sorted((run.work / "out").glob("[!.]*.json"))
         if len(outputs) != 1:
             raise ValueError(f"expected one JSON file in the output folder, found {len(outputs)}")
         return _object(outputs[0])
