@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from fanfold.ports.signals import Signal
 
@@ -22,6 +23,10 @@ class ThreadSignal:
         woken = self._event.wait(timeout_s)
         self._event.clear()
         return woken
+
+    def pause(self, seconds: float) -> None:
+        """See `ports.signals`."""
+        time.sleep(seconds)
 
 
 _fits: type[Signal] = ThreadSignal

@@ -33,7 +33,7 @@ from fanfold.runner.process_tree import adopt_orphans, end_strays
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
-QUEUED_PER_SLOT = 4
+QUEUED_PER_SLOT = 8
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
 
 

@@ -28,6 +28,7 @@ class Candidate:
     running: int
     ready: int
     limit: int | None = None
+    revision: int = 0
 
     @property
     def room(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from fanfold.errors import NotFound
-from fanfold.jobs.fairness import shares
+from fanfold.jobs.fairness import Candidate, shares
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
@@ -26,15 +26,16 @@ from fanfold.jobs.task_lifecycle import (
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
-from fanfold.ports.executor import Executor, Told
+from fanfold.ports.executor import Executor, Report, Told
 from fanfold.ports.store import Finished, Store
 
 QUEUED_S = 0.3
 """The executor holds enough waiting orders for so many seconds of work, and at least one a slot."""
 
-MOST_QUEUED_PER_SLOT = 4
+MOST_QUEUED_PER_SLOT = 8
 FIRST_GUESS_S = 0.5
 _SMOOTHING = 0.2
+JOBS_KNOWN = 1000
 EXPIRED_AT_ONCE = 200
 
 
@@ -57,6 +58,8 @@ class Feeder:
         self._clock = clock
         self._lease = timedelta(seconds=lease_s)
         self._under_way: dict[AttemptKey, tuple[Task, int]] = {}
+        self._unwritten: list[Report] = []
+        self._jobs: dict[str, Job] = {}
         self._mean_s = FIRST_GUESS_S
 
     def under_way(self) -> frozenset[AttemptKey]:
@@ -64,36 +67,44 @@ class Feeder:
         return frozenset(self._under_way)
 
     def collect(self) -> list[Finished]:
-        """Write what the executor reported since the last call; returns the ends that counted."""
-        told: list[Told] = []
-        outcomes: list[Outcome] = []
-        for report in self._executor.collect():
-            if isinstance(report, Told):
-                told.append(report)
-            else:
-                outcomes.append(report)
-        ended = {outcome.attempt for outcome in outcomes}
+        """Write what the executor reported since the last call; returns the ends that counted.
+
+        Reports are kept until they are written, so a database that is away for a while loses none.
+        """
+        self._unwritten += self._executor.collect()
+        if not self._unwritten:
+            return []
+        outcomes = [report for report in self._unwritten if not isinstance(report, Told)]
+        self._tell({outcome.attempt for outcome in outcomes})
+        won = self._finish(outcomes)
+        self._unwritten.clear()
+        return won
+
+    def _tell(self, ended: set[AttemptKey]) -> None:
+        """Note progress of attempts that have not ended meanwhile."""
         news = [
-            (item.attempt, TaskState.RUNNING if item.started else TaskState.RECEIVED, item.at, item.runner)
-            for item in told
-            if item.attempt not in ended
+            (told.attempt, TaskState.RUNNING if told.started else TaskState.RECEIVED, told.at, told.runner)
+            for told in self._unwritten
+            if isinstance(told, Told) and told.attempt not in ended
         ]
         if news:
             self._store.tell(news)
-        return self._finish(outcomes) if outcomes else []
 
     def _finish(self, outcomes: Iterable[Outcome]) -> list[Finished]:
-        changes = []
+        changes, late = [], []
         for outcome in outcomes:
-            known = self._under_way.pop(outcome.attempt, None) or self._looked_up(outcome.attempt)
+            known = self._under_way.get(outcome.attempt) or self._looked_up(outcome.attempt)
             if known is None:
-                self._drop(outcome)
-                continue
-            task, max_attempts = known
-            changes.append(Finished(task, after_attempt(task, outcome, max_attempts), outcome))
+                late.append(outcome)
+            else:
+                task, max_attempts = known
+                changes.append(Finished(task, after_attempt(task, outcome, max_attempts), outcome))
         won = self._store.finish(changes) if changes else []
-        for change in self._lost(changes, won):
-            self._drop(change.outcome)
+        late += [change.outcome for change in self._lost(changes, won)]
+        for outcome in [*late, *(change.outcome for change in won)]:
+            self._under_way.pop(outcome.attempt, None)
+        for outcome in late:
+            self._drop(outcome)
         self._learn(won)
         return won
 
@@ -112,9 +123,16 @@ class Feeder:
         return [change for change in changes if change.before.attempt_key not in written]
 
     def _drop(self, outcome: Outcome) -> None:
-        """A result that came too late is nobody's."""
-        if isinstance(outcome, Succeeded):
+        """A result that came too late is nobody's; one that was told twice is still its task's."""
+        if isinstance(outcome, Succeeded) and not self._is_current(outcome.attempt):
             self._workspace.job(outcome.attempt.task.job_id).drop_result(outcome.attempt)
+
+    def _is_current(self, attempt: AttemptKey) -> bool:
+        try:
+            task = self._store.task(attempt.task)
+        except NotFound:
+            return False
+        return task.state is TaskState.COMPLETED and task.fence == attempt.fence
 
     def _learn(self, won: list[Finished]) -> None:
         """Keep a running mean of how long programs take, in seconds."""
@@ -128,20 +146,35 @@ class Feeder:
         capacity = self._executor.capacity()
         queued = max(1, min(MOST_QUEUED_PER_SLOT, math.ceil(QUEUED_S / max(self._mean_s, 1e-3))))
         room = min(capacity.room, capacity.slots * (1 + queued) - len(self._under_way))
-        if room <= 0 or (room < capacity.slots and len(self._under_way) > capacity.slots):
+        waiting = len(self._under_way) - capacity.slots
+        if room <= 0 or 2 * waiting > capacity.slots * queued:
             return 0
         now = self._clock.now()
-        granted = shares(self._store.candidates(now), room, now)
-        return sum(self._hand_out(job_id, count) for job_id, count in granted.items())
+        candidates = {item.job_id: item for item in self._store.candidates(now)}
+        granted = shares(list(candidates.values()), room, now)
+        return sum(self._hand_out(candidates[job_id], count) for job_id, count in granted.items())
 
-    def _hand_out(self, job_id: str, count: int) -> int:
+    def _hand_out(self, candidate: Candidate, count: int) -> int:
         now = self._clock.now()
-        job = self._store.job(job_id)
+        job, job_id = self._job(candidate), candidate.job_id
         claimed = self._store.claim(job_id, count, now, now + self._lease)
         for task in claimed:
             self._under_way[task.attempt_key] = (task, job.config.max_attempts)
         self._executor.start([self._orders.order(job, task) for task in claimed])
         return len(claimed)
+
+    def _job(self, candidate: Candidate) -> Job:
+        """The job as it is since its last change of revision."""
+        known = self._jobs.get(candidate.job_id)
+        if known is None or known.revision != candidate.revision:
+            if len(self._jobs) > JOBS_KNOWN:
+                self._jobs.clear()
+            known = self._jobs[candidate.job_id] = self._store.job(candidate.job_id)
+        return known
+
+    def has_backlog(self) -> bool:
+        """Whether the executor has more work than slots, so that nothing waits for the next turn."""
+        return len(self._under_way) > self._executor.capacity().slots
 
     def renew(self) -> None:
         """Extend the leases of attempts whose runners are alive; cancel those that may not go on."""

@@ -44,6 +44,10 @@ LOOK_EVERY_S = 0.02
 """Due jobs are looked up at most so often while nothing but task reports wakes the scheduler."""
 
 LONGEST_WAIT_S = 0.25
+
+GATHER_S = 0.01
+"""While the executor has work waiting, reports are gathered for so long, so that one commit serves many."""
+
 DUE_AT_ONCE = 50
 
 log = structlog.get_logger(__name__)
@@ -99,7 +103,8 @@ class Scheduler:
             except Unavailable as err:
                 log.warning("the store or storage does not answer; trying again", error=str(err))
                 wait_s = 1.0
-            self._wake.wait(wait_s)
+            if self._wake.wait(wait_s) and self._feeder.has_backlog():
+                self._wake.pause(GATHER_S)
 
     def stop(self) -> None:
         """End `run` after its present turn."""
@@ -123,7 +128,9 @@ class Scheduler:
             self._timers.look = now + LOOK_EVERY_S
             self._launch()
         started = self._feeder.fill()
-        return 0.0 if landed or started else LOOK_EVERY_S if ended else LONGEST_WAIT_S
+        if landed:
+            return 0.0
+        return LOOK_EVERY_S if ended or started else LONGEST_WAIT_S
 
     def _duties(self, now: float) -> None:
         if now >= self._timers.renew:

@@ -13,3 +13,6 @@ class Signal(Protocol):
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until woken (True) or until `timeout_s` seconds are over (False)."""
+
+    def pause(self, seconds: float) -> None:
+        """Let `seconds` pass; wakes are kept for the next wait."""

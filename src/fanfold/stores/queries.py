@@ -90,6 +90,7 @@ def next_due() -> list[sa.Select[Any]]:
     ]
 
 
+@cache
 def candidates(ready_seen: int) -> sa.Select[Any]:
     """Jobs in states that feed tasks, with their running tasks and (up to `ready_seen`) those that could start."""
     mine = tasks.c.job_id == jobs.c.id
@@ -102,7 +103,7 @@ def candidates(ready_seen: int) -> sa.Select[Any]:
     )
     running = sa.select(sa.func.count()).where(mine, tasks.c.state.in_(_CLAIMED)).correlate(jobs).scalar_subquery()
     return sa.select(
-        *(jobs.c[name] for name in ("id", "account_id", "priority", "submitted_at", "created_at")),
+        *(jobs.c[name] for name in ("id", "revision", "account_id", "priority", "submitted_at", "created_at")),
         jobs.c.config["max_concurrency"].as_integer().label("max_concurrency"),
         sa.select(sa.func.count()).select_from(ready).scalar_subquery().label("ready"),
         running.label("running"),
@@ -113,6 +114,7 @@ def candidate_of(row: Mapping[Any, Any]) -> Candidate:
     """A candidate from its row."""
     return Candidate(
         job_id=row["id"],
+        revision=row["revision"],
         account_id=row["account_id"],
         priority=Priority(row["priority"]),
         submitted_at=row["submitted_at"] or row["created_at"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -27,6 +27,7 @@ from fanfold.stores.schema import attempts, events, jobs, tasks
 
 BATCH = 500
 READY_SEEN = 64
+ACCOUNTS_KNOWN = 10_000
 
 Connection = sa.Connection
 
@@ -39,6 +40,7 @@ class SqlStore:
         self._writers = engine.execution_options(fanfold_write=True)
         self._effects = effects
         self._write_lock = threading.RLock()
+        self._accounts: dict[str, str] = {}
 
     @contextlib.contextmanager
     def _writing(self, what: str) -> Iterator[Connection]:
@@ -129,7 +131,7 @@ class SqlStore:
         with self._writing("claim") as connection:
             rows = connection.execute(queries.claim(), values).mappings().all()
             claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
-            account = _accounts(connection, {job_id}).get(job_id, "")
+            account = self._account(connection, job_id)
             _record(connection, [_task_event(task, account, now) for task in claimed])
         return claimed
 
@@ -144,8 +146,18 @@ class SqlStore:
         with self._writing("finish") as connection:
             won = [change for change in changes if _write_end(connection, change)]
             if won:
-                _record_ends(connection, won)
+                accounts = {job_id: self._account(connection, job_id) for job_id in _jobs_of(won)}
+                _record_ends(connection, won, accounts)
         return won
+
+    def _account(self, connection: Connection, job_id: str) -> str:
+        """The account of a job, which never changes."""
+        if job_id not in self._accounts:
+            if len(self._accounts) > ACCOUNTS_KNOWN:
+                self._accounts.clear()
+            query = sa.select(jobs.c.account_id).where(jobs.c.id == job_id)
+            self._accounts[job_id] = connection.execute(query).scalar_one()
+        return self._accounts[job_id]
 
     def renew(self, attempt_keys: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
         """See `ports.store`."""
@@ -297,23 +309,21 @@ def _write_end(connection: Connection, change: Finished) -> bool:
     return done.rowcount == 1
 
 
-def _record_ends(connection: Connection, won: Sequence[Finished]) -> None:
+def _jobs_of(changes: Sequence[Finished]) -> set[str]:
+    return {change.before.key.job_id for change in changes}
+
+
+def _record_ends(connection: Connection, won: Sequence[Finished], accounts: Mapping[str, str]) -> None:
     connection.execute(sa.insert(attempts), [attempt_row(change.before, change.outcome) for change in won])
-    accounts = _accounts(connection, {change.before.key.job_id for change in won})
     rows = []
     for change in won:
         data = {"reason": change.after.reason, "runner": change.after.runner}
-        rows.append(_task_event(change.after, accounts.get(change.after.key.job_id, ""), change.outcome.at, data))
+        rows.append(_task_event(change.after, accounts[change.after.key.job_id], change.outcome.at, data))
     _record(connection, rows)
     for job_id in accounts:
         mine = [change for change in won if change.before.key.job_id == job_id]
         if any(change.after.state not in OPEN for change in mine):
             connection.execute(queries.count_ends(), queries.tally_of_ends(job_id, mine))
-
-
-def _accounts(connection: Connection, job_ids: set[str]) -> dict[str, str]:
-    query = sa.select(jobs.c.id, jobs.c.account_id).where(jobs.c.id.in_(sorted(job_ids)))
-    return {row.id: row.account_id for row in connection.execute(query)}
 
 
 _fits: type[Store] = SqlStore
