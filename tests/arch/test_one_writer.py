@@ -11,7 +11,7 @@ STATE_DECIDERS = ("jobs/lifecycle.py", "jobs/task_lifecycle.py", "jobs/models.py
 STATE_WRITERS = ("stores/",)
 # The verbs of the two lifecycles, with what goes along: nothing else in the store opens a transaction that writes.
 WRITING_VERBS = {"insert_job", "advance", "claim", "tell", "finish", "renew"}
-WRITES = "_writing"
+WRITES = "writing"
 STATE_CALLS = {"replace", "values", "Job", "Task", "Attempt"}
 STATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstate\b|\binsert\b.*\b(jobs|tasks)\b", re.IGNORECASE | re.DOTALL)
 

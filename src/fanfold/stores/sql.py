@@ -3,8 +3,6 @@ was computed from changes nothing and says so."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -12,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fanfold.effects import Effects
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.fairness import Candidate
@@ -22,6 +19,7 @@ from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, EventRecord, Finished, JobFilter, Store, TaskResult
 from fanfold.stores import queries
 from fanfold.stores.checks import violations
+from fanfold.stores.database import Connection, Database
 from fanfold.stores.rows import attempt_of, attempt_row, event_of, job_of, job_row, task_of, task_row
 from fanfold.stores.schema import attempts, events, jobs, tasks
 
@@ -29,46 +27,19 @@ BATCH = 500
 READY_SEEN = 64
 ACCOUNTS_KNOWN = 10_000
 
-Connection = sa.Connection
-
 
 class SqlStore:
-    """A store over one SQLAlchemy engine; thread-safe, one write transaction at a time in this process."""
+    """Jobs, tasks, attempts and events over one database."""
 
-    def __init__(self, engine: sa.Engine, effects: Effects) -> None:
-        self._engine = engine
-        self._writers = engine.execution_options(fanfold_write=True)
-        self._effects = effects
-        self._write_lock = threading.RLock()
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._accounts: dict[str, str] = {}
-
-    @contextlib.contextmanager
-    def _writing(self, what: str) -> Iterator[Connection]:
-        """One write transaction, committed when the block ends without error."""
-        with (
-            self._write_lock,
-            self._translated(),
-            self._writers.connect() as connection,
-            connection.begin(),
-            self._effects.transaction(what),
-        ):
-            yield connection
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Database errors as ours; each database says which are which."""
-        yield
 
     # ---- jobs
 
     def insert_job(self, job: Job, by: str) -> None:
         """See `ports.store`."""
-        with self._writing("insert job") as connection:
+        with self.database.writing("insert job") as connection:
             if connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job.id)).first():
                 raise Conflict(f"a job with the id '{job.id}' exists already")
             connection.execute(sa.insert(jobs), job_row(job))
@@ -76,7 +47,7 @@ class SqlStore:
 
     def job(self, job_id: str) -> Job:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().first()
         if row is None:
             raise NotFound(f"there is no job '{job_id[:100]}'")
@@ -84,7 +55,7 @@ class SqlStore:
 
     def jobs(self, wanted: JobFilter) -> tuple[list[Job], int]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             total = connection.execute(queries.count_jobs(wanted)).scalar_one()
             rows = connection.execute(queries.list_jobs(wanted)).mappings().all()
         return [job_of(row) for row in rows], total
@@ -93,7 +64,7 @@ class SqlStore:
         """See `ports.store`."""
         before, after = step.before, step.after
         guard = (jobs.c.id == before.id, jobs.c.state == before.state.value, jobs.c.revision == before.revision)
-        with self._writing(f"advance to {after.state.word}") as connection:
+        with self.database.writing(f"advance to {after.state.word}") as connection:
             done = connection.execute(sa.update(jobs).where(*guard).values(**job_row(after)))
             if done.rowcount != 1:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
@@ -107,13 +78,13 @@ class SqlStore:
 
     def due_jobs(self, now: datetime, limit: int) -> list[Job]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(queries.due_jobs(), {"now": now, "count": limit}).mappings().all()
         return [job_of(row) for row in rows]
 
     def next_due_at(self) -> datetime | None:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             times = [connection.execute(query).scalar() for query in queries.next_due()]
         return min((time for time in times if time is not None), default=None)
 
@@ -121,14 +92,14 @@ class SqlStore:
 
     def candidates(self, now: datetime) -> list[Candidate]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(queries.candidates(READY_SEEN), {"now": now}).mappings().all()
         return [queries.candidate_of(row) for row in rows if row["ready"]]
 
     def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
         """See `ports.store`."""
         values = {"wanted_job": job_id, "count": count, "now": now, "lease": lease_until}
-        with self._writing("claim") as connection:
+        with self.database.writing("claim") as connection:
             rows = connection.execute(queries.claim(), values).mappings().all()
             claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
             account = self._account(connection, job_id)
@@ -137,13 +108,13 @@ class SqlStore:
 
     def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
         """See `ports.store`."""
-        with self._writing("tell") as connection:
+        with self.database.writing("tell") as connection:
             for attempt, state, at, runner in told:
                 connection.execute(queries.tell(state), _attempt_values(attempt) | {"at": at, "by_runner": runner})
 
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """See `ports.store`."""
-        with self._writing("finish") as connection:
+        with self.database.writing("finish") as connection:
             won = [change for change in changes if _write_end(connection, change)]
             if won:
                 accounts = {job_id: self._account(connection, job_id) for job_id in _jobs_of(won)}
@@ -162,7 +133,7 @@ class SqlStore:
     def renew(self, attempt_keys: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
         """See `ports.store`."""
         refused = set()
-        with self._writing("renew") as connection:
+        with self.database.writing("renew") as connection:
             for attempt in attempt_keys:
                 done = connection.execute(queries.renew(), _attempt_values(attempt) | {"lease": lease_until})
                 if done.rowcount != 1:
@@ -178,7 +149,7 @@ class SqlStore:
         return self._select_tasks(tasks.c.lease_until.is_not(None), tasks.c.state.in_(_values(CLAIMED)), limit=limit)
 
     def _select_tasks(self, *where: sa.ColumnElement[bool], limit: int) -> list[Task]:
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(sa.select(tasks).where(*where).limit(limit)).mappings().all()
         return [task_of(row) for row in rows]
 
@@ -195,21 +166,21 @@ class SqlStore:
         """See `ports.store`."""
         where = queries.app_tasks(job_id, states)
         page = sa.select(tasks).where(*where).order_by(tasks.c.chunk_index).limit(limit).offset(offset)
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(tasks).where(*where)).scalar_one()
             rows = connection.execute(page).mappings().all()
         return [task_of(row) for row in rows], total
 
     def attempts(self, key: TaskKey) -> list[AttemptRecord]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(queries.attempts_of(key)).mappings().all()
         return [attempt_of(row) for row in rows]
 
     def task_counts(self, job_ids: Sequence[str]) -> dict[str, dict[TaskState, int]]:
         """See `ports.store`."""
         counts: dict[str, dict[TaskState, int]] = {job_id: {} for job_id in job_ids}
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             for row in connection.execute(queries.task_counts(job_ids)):
                 counts[row.job_id][TaskState(row.state)] = row.count_
         return counts
@@ -218,7 +189,7 @@ class SqlStore:
         """See `ports.store`."""
         last = -1
         while True:
-            with self._reading() as connection:
+            with self.database.reading() as connection:
                 rows = connection.execute(queries.results_after(job_id, last, BATCH)).mappings().all()
             for row in rows:
                 key = AttemptKey(TaskKey(job_id, Role.APP, row["chunk_index"]), row["fence"])
@@ -231,7 +202,7 @@ class SqlStore:
         """See `ports.store`."""
         where = (tasks.c.job_id == job_id, tasks.c.state == TaskState.COMPLETED.value)
         query = sa.select(tasks.c.role, tasks.c.chunk_index, tasks.c.fence).where(*where)
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             for row in connection.execute(query):
                 yield AttemptKey(TaskKey(job_id, Role(row.role), row.chunk_index), row.fence)
 
@@ -239,18 +210,18 @@ class SqlStore:
 
     def events(self, after: int, limit: int, account_id: str | None = None, job_id: str = "") -> list[EventRecord]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(queries.events_after(after, limit, account_id, job_id)).mappings().all()
         return [event_of(row) for row in rows]
 
     def violations(self) -> list[str]:
         """See `ports.store`."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return violations(connection)
 
     def close(self) -> None:
         """See `ports.store`."""
-        self._engine.dispose()
+        self.database.close()
 
 
 def _values(states: Iterable[TaskState]) -> list[str]:

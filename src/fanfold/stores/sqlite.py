@@ -16,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 from fanfold.effects import Effects
 from fanfold.errors import Conflict, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
+from fanfold.stores.database import Database
 from fanfold.stores.migrate import bring_up_to_date
 from fanfold.stores.sql import SqlStore
 
@@ -23,8 +24,8 @@ BUSY_WAIT_S = 10.0
 _FULL = ("disk is full", "disk I/O error")
 
 
-class SqliteStore(SqlStore):
-    """The SQL store with what is SQLite's own: pragmas, the lock on the file, its error texts."""
+class SqliteDatabase(Database):
+    """SQLite's own: pragmas, the lock on the file, its error texts."""
 
     def __init__(self, path: Path | None, effects: Effects) -> None:
         """Open or make the database at `path`; None keeps it in memory. Conflict where another process has it."""
@@ -32,11 +33,12 @@ class SqliteStore(SqlStore):
         self._lock = None if path is None else _locked(path)
         engine = _engine(path)
         super().__init__(engine, effects)
-        with self._translated():
+        with self.translated():
             bring_up_to_date(engine)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """A full disk is OutOfSpace, what SQLite calls operational Unavailable."""
         try:
             yield
         except sa.exc.DatabaseError as err:
@@ -54,6 +56,14 @@ class SqliteStore(SqlStore):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+class SqliteStore(SqlStore):
+    """The SQL store in an SQLite file."""
+
+    def __init__(self, path: Path | None, effects: Effects) -> None:
+        """See `SqliteDatabase`."""
+        super().__init__(SqliteDatabase(path, effects))
 
 
 def _locked(path: Path) -> int:
