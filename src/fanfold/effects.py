@@ -131,6 +131,11 @@ def enough_space(path: Path) -> Iterator[None]:
         raise
 
 
+def etag_of(info: os.stat_result) -> str:
+    """The tag of a local file's content: changes whenever the file is written or replaced."""
+    return f"{info.st_ino}-{info.st_size}-{info.st_mtime_ns}"
+
+
 def copy_bytes(source: int, target: int, offset: int, length: int) -> None:
     """Append `length` bytes of one descriptor from `offset` to another, in the kernel where it can.
 

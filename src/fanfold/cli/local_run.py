@@ -24,7 +24,7 @@ from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.progress import progress_of
 from fanfold.ports.store import JobFilter
 from fanfold.settings import Settings, state_home
-from fanfold.wire.jobs import job_json
+from fanfold.api.translate import job_json
 from fanfold.wiring import DATABASE, Parts, wire
 
 LOCAL_ACCOUNT = "local"

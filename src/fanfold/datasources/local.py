@@ -12,11 +12,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from fanfold.effects import Effects
+from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.models import DataRef
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
-from fanfold.runner.staging import etag_of
 
 MANIFEST = ".fanfold-output.json"
 PENDING = ".fanfold-output.pending.json"

@@ -46,10 +46,10 @@ def _has_default(value: object) -> bool:
     return isinstance(value, dict) and "default" in value
 
 
-def _validator(schema: object) -> Any:
+def _validator(schema: Any) -> Any:
     try:
         return jsonschema_rs.validator_for(
-            schema,  # type: ignore[arg-type]  # jsonschema_rs wants its own JSON alias
+            schema,
             retriever=_refuse_remote,
             pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS),
         )

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fanfold.effects import Effects, copy_bytes, enough_space
+from fanfold.effects import Effects, copy_bytes, enough_space, etag_of
 from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
 from fanfold.ports.executor import Input, RunOrder
 
@@ -35,11 +35,6 @@ class ChunkChanged(Exception):
 
 class BadResult(Exception):
     """The program left something that is not a result: a sentence."""
-
-
-def etag_of(info: os.stat_result) -> str:
-    """The tag of a local file's content: changes whenever the file is written or replaced."""
-    return f"{info.st_ino}-{info.st_size}-{info.st_mtime_ns}"
 
 
 def stage_in(order: RunOrder, target: Path, effects: Effects) -> int:

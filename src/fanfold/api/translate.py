@@ -1,4 +1,4 @@
-"""A job as the public API shows it."""
+"""Our values as the public API shows them, and what a client sends as ours."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The REST door: requests in, services asked, public shapes out."""
