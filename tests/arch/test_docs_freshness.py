@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fanfold import errors
-from fanfold.builtin.registry import BUILTIN, Role, load
+from fanfold.builtin.registry import BUILTIN, load
 from fanfold.jobs import contract
 from fanfold.jobs.models import JobState, TaskState
 from fanfold.jobs.task_lifecycle import Reason
@@ -63,9 +63,8 @@ def test_every_setting_has_its_row_and_no_row_is_stale() -> None:
 
 
 @pytest.mark.parametrize(("role", "name"), [(role, name) for role, table in BUILTIN.items() for name in table])
-def test_every_built_in_block_is_described_with_its_params(role: Role, name: str) -> None:
+def test_every_built_in_block_is_described_with_its_params(role: str, name: str) -> None:
     block = load(role, name)
-    assert block is not None
     heading = re.compile(rf"^#.*(?<![\w-]){name}(?![\w-])", re.MULTILINE)
     pages = [file.read_text() for file in sorted((REFERENCE / "blocks").glob("*.md"))]
     described = "".join(page for page in pages if heading.search(page))

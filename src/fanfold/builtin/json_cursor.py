@@ -11,18 +11,23 @@ from __future__ import annotations
 import json
 import re
 
+from fanfold.builtin import sources
 from fanfold.builtin.planning import InputRefused
-from fanfold.builtin.sources import WINDOW_BYTES, read_exactly, shown, text_start
+from fanfold.builtin.sources import read_exactly, shown, text_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from fanfold.builtin.planning import Source
 
 LARGEST_SCALAR_BYTES = 16 * 1024 * 1024
 DEEPEST_NESTING = 1_000_000
 KEYS_SHOWN = 10
+LONGEST_KEY_BYTES = 64 * 1024
+SCALARS_AT_ONCE = 512
+SCALAR_BYTES = 16  # of a usual one with its comma; longer ones only take more steps
+ANY = 1 << 62  # more than any file has
 END = -1
 QUOTE, COMMA, COLON = b'",:'
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = b"{}[]"
@@ -36,7 +41,8 @@ SPACE = re.compile(rb"[ \t\r\n]*+")
 SCALAR = re.compile(_SCALAR)
 WORD = re.compile(rb'[^ \t\r\n,:"{}\[\]]*+')
 PLAIN = re.compile(rb"(?:%b++|%b|%b)*+" % (_OTHER, _STRING, _FLAT))
-ITEM_AND_COMMA = re.compile(rb"[ \t\r\n]*+(%b|%b|%b)[ \t\r\n]*+," % (_SCALAR, _STRING, _FLAT))
+ITEM_AND_COMMA = re.compile(rb"(%b|%b)[ \t\r\n]*+," % (_STRING, _FLAT))
+SCALARS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+(?:%b)[ \t\r\n]*+,)*+" % _SCALAR)
 
 
 class JsonCursor:
@@ -47,6 +53,7 @@ class JsonCursor:
         self._base = self._read = text_start(source)
         self._block = b""
         self._at = 0
+        self._array_open = False
 
     @property
     def offset(self) -> int:
@@ -64,7 +71,7 @@ class JsonCursor:
                 return END
 
     def enter_array(self, path: Sequence[str] = ()) -> None:
-        """Moves behind the `[` of the array at `path`, a key for each level of objects around it."""
+        """Moves into the array at `path`, a key for each level of objects around it."""
         for depth, key in enumerate(path):
             if self.peek() != OPEN_OBJECT:
                 raise self.refused(f"{_place(path[:depth])} is not an object, so it has no key {_quoted(key)}")
@@ -73,25 +80,30 @@ class JsonCursor:
         if self.peek() != OPEN_ARRAY:
             raise self.refused(f"{_place(path)} is not an array")
         self._at += 1
-
-    def items(self) -> Iterator[tuple[int, int]]:
-        """From behind a `[` to behind its `]`: where each item begins and ends."""
-        if self.peek() == CLOSE_ARRAY:
+        self._array_open = self.peek() != CLOSE_ARRAY
+        if not self._array_open:
             self._at += 1
-            return
-        while True:
-            quick = ITEM_AND_COMMA.match(self._block, self._at)
-            if quick:
-                self._at = quick.end()
-                start, end = quick.span(1)
-                yield self._base + start, self._base + end
-                continue
-            self.peek()
-            start = self.offset
-            self.skip_value()
-            yield start, self.offset
-            if not self._comma_or(CLOSE_ARRAY):
-                return
+
+    def next_items(self, most: int = ANY, until: int = ANY) -> tuple[int, int, int] | None:
+        """The next items of the entered array as (start of the first, end of the last, how many); None behind the last.
+
+        It is one item, or as many plain ones as come next, up to `most` of them and ending at `until` at the latest.
+        """
+        if not self._array_open:
+            return None
+        self.peek()
+        start = self.offset
+        count = self._skip_scalars(most, until)
+        if count:
+            return start, self.offset - 1, count
+        quick = ITEM_AND_COMMA.match(self._block, self._at)
+        if quick:
+            self._at = quick.end()
+            return start, self._base + quick.end(1), 1
+        self.skip_value()
+        end = self.offset
+        self._array_open = self._comma_or(CLOSE_ARRAY)
+        return start, end, 1
 
     def finish(self, open_objects: int) -> None:
         """From behind a value inside `open_objects` objects to the end of the text, which must be all there is."""
@@ -123,7 +135,7 @@ class JsonCursor:
         if not left:
             return False
         kept = self._block[self._at :]
-        fresh = read_exactly(self._source, self._read, min(left, max(WINDOW_BYTES, len(kept))))
+        fresh = read_exactly(self._source, self._read, min(left, max(sources.WINDOW_BYTES, len(kept))))
         if (len(fresh) - len(fresh.rstrip(b"\\"))) % 2 and len(fresh) < left:
             fresh += read_exactly(self._source, self._read + len(fresh), 1)
         self._read += len(fresh)
@@ -152,6 +164,18 @@ class JsonCursor:
         if not SCALAR.fullmatch(self._block, self._at, end):
             raise self.refused(f"expected a value, found {self._found(end)}")
         self._at = end
+
+    def _skip_scalars(self, most: int, until: int) -> int:
+        """Moves behind the commas of the next items that are numbers or literals; how many there were, maybe none."""
+        reach = self._at + min(SCALARS_AT_ONCE, most) * SCALAR_BYTES
+        run = SCALARS_AND_COMMAS.match(self._block, self._at, min(reach, until - self._base + 1))
+        stop = run.end() if run else self._at
+        count = self._block.count(b",", self._at, stop)
+        while count > most:
+            stop = self._block.rindex(b",", self._at, stop - 1) + 1
+            count -= 1
+        self._at = stop
+        return count
 
     def _skip_open(self, closers: bytearray, start: int) -> None:
         """Moves behind the bracket that closes the outermost of the open ones, whose closing brackets are given."""
@@ -205,7 +229,7 @@ class JsonCursor:
 
     def _text(self, start: int, end: int) -> str:
         """The key that stands between two offsets; one that is too long to be meant by anybody is cut off."""
-        if end - start > WINDOW_BYTES:
+        if end - start > LONGEST_KEY_BYTES:
             return "..."
         try:
             return str(json.loads(read_exactly(self._source, start, end - start)))

@@ -89,8 +89,8 @@ def _item_runs(source: FileSource) -> Iterator[tuple[int, int]]:
             continue
         cursor.enter_array()
         first = last = 0
-        for start, end in cursor.items():
-            first, last = first or start, end
+        while run := cursor.next_items():
+            first, last = first or run[0], run[1]
         if last:
             yield first, last
 

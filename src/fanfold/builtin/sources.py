@@ -68,10 +68,10 @@ def read_exactly(source: Source, offset: int, length: int) -> bytes:
     return block
 
 
-def windows(source: Source, start: int, end: int, size: int = WINDOW_BYTES) -> Iterator[tuple[int, bytes]]:
-    """The bytes from `start` to `end` as (offset, block), at most `size` at a time."""
+def windows(source: Source, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes from `start` to `end` as (offset, block), a window at a time."""
     while start < end:
-        block = read_exactly(source, start, min(size, end - start))
+        block = read_exactly(source, start, min(WINDOW_BYTES, end - start))
         yield start, block
         start += len(block)
 

@@ -89,50 +89,53 @@ def _array_chunks(number: int, source: Source, size: Size, share: int, path: Seq
 def _groups(cursor: JsonCursor, size: Size, share: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Runs of items as large as asked for: (start of the first, end of the last, how many)."""
     if size.unit == "items":
-        return _by_items(cursor.items(), size.amount)
+        return _by_items(cursor, size.amount)
     if size.unit == "max_bytes":
-        return _by_size(cursor.items(), size.amount - len("[]"))
-    return _by_number(cursor.items(), cursor.offset, end, share)
+        return _by_size(cursor, size.amount - len("[]"))
+    return _by_number(cursor, end, share)
 
 
-def _by_items(items: Iterator[tuple[int, int]], amount: int) -> Iterator[tuple[int, int, int]]:
-    count = first = stop = 0
-    for start, stop in items:
+def _by_items(cursor: JsonCursor, amount: int) -> Iterator[tuple[int, int, int]]:
+    count = first = last = 0
+    while run := cursor.next_items(most=amount - count):
+        start, last, found = run
         first = first if count else start
-        count += 1
+        count += found
         if count == amount:
-            yield first, stop, count
+            yield first, last, count
             count = 0
     if count:
-        yield first, stop, count
+        yield first, last, count
 
 
-def _by_size(items: Iterator[tuple[int, int]], most: int) -> Iterator[tuple[int, int, int]]:
+def _by_size(cursor: JsonCursor, most: int) -> Iterator[tuple[int, int, int]]:
     count = first = last = 0
-    for start, stop in items:
+    while run := cursor.next_items(until=(first if count else cursor.offset) + most):
+        start, stop, found = run
         if count and stop - first > most:
             yield first, last, count
             count = 0
         first = first if count else start
         last = stop
-        count += 1
+        count += found
     if count:
         yield first, last, count
 
 
-def _by_number(items: Iterator[tuple[int, int]], begin: int, end: int, parts: int) -> Iterator[tuple[int, int, int]]:
+def _by_number(cursor: JsonCursor, end: int, parts: int) -> Iterator[tuple[int, int, int]]:
     """At most `parts` runs; the array is taken to reach to the end of the file."""
+    begin, span = cursor.offset, end - cursor.offset
     count = first = last = 0
-    target = begin + (end - begin) // parts
-    for start, stop in items:
+    target = begin + -(-span // parts)
+    while run := cursor.next_items(until=target - 1):
+        start, last, found = run
         first = first if count else start
-        last = stop
-        count += 1
-        if stop >= target:
+        count += found
+        if last >= target:
             yield first, last, count
             count = 0
-            part = (stop - begin) * parts // (end - begin) + 1
-            target = begin + (end - begin) * part // parts
+            part = (last - begin) * parts // span + 1
+            target = begin + -(-span * part // parts)
     if count:
         yield first, last, count
 
