@@ -4,11 +4,15 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from fanfold import errors
 from fanfold.builtin.registry import BUILTIN, load
+from fanfold.cli.app import app
+from fanfold.cli.exits import Exit
 from fanfold.jobs import contract
 from fanfold.jobs.models import JobState, TaskState
 from fanfold.jobs.task_lifecycle import Reason
@@ -70,3 +74,26 @@ def test_every_built_in_block_is_described_with_its_params(role: str, name: str)
     described = "".join(page for page in pages if heading.search(page))
     assert described, f"no heading for '{name}' in docs/reference/blocks/"
     assert not [param for param in block.schema.get("properties", {}) if f"`{param}`" not in described]
+
+
+def options(command: Any) -> Iterator[str]:
+    """Every option of a command and of the commands below it, in all its spellings."""
+    for parameter in command.params:
+        yield from parameter.opts if parameter.param_type_name == "option" else ()
+    for child in getattr(command, "commands", {}).values():
+        yield from options(child)
+
+
+def test_every_option_of_every_command_is_documented_and_no_row_is_stale() -> None:
+    page = (REFERENCE / "cli.md").read_text()
+    described = {
+        word for row in re.findall(r"^\| (`-.*?) \|", page, re.MULTILINE) for word in re.findall(r"`(.+?)`", row)
+    }
+    shell = {"--help", "-h", "--install-completion", "--show-completion"}
+    assert described == set(options(get_command(app))) - shell
+
+
+def test_every_exit_code_is_documented_and_no_row_is_stale() -> None:
+    page = (REFERENCE / "cli.md").read_text()
+    described = set(re.findall(r"^\| (\d+) \| `(\w+)`", page, re.MULTILINE))
+    assert described == {(str(code.value), code.name) for code in Exit}
