@@ -155,13 +155,12 @@ def by_size(borders: Borders, begin: int, end: int, most: int) -> Iterator[tuple
 
 def by_number(borders: Borders, begin: int, end: int, count: int) -> Iterator[tuple[int, int]]:
     """At most `count` ranges of about equal length."""
-    start = begin
-    for part in range(1, count + 1):
-        target = begin + (end - begin) * part // count
-        if target > start:
-            stop = borders.first_end(start, target)
-            yield start, stop
-            start = stop
+    start, span_bytes = begin, end - begin
+    while start < end:
+        part = (start - begin) * count // span_bytes + 1
+        stop = borders.first_end(start, begin + -(-span_bytes * part // count))
+        yield start, stop
+        start = stop
 
 
 def by_records(source: Source, borders: Borders, begin: int, records: int) -> Iterator[tuple[int, int, int]]:

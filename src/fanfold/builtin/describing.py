@@ -52,7 +52,8 @@ def sizes(record: str = "", meaning: str = "") -> dict[str, Any]:
             1, f"The most bytes a chunk holds. {DEFAULT_MAX_BYTES} (16 MiB) where no size is given at all."
         ),
         "num_chunks": whole(
-            1, "How many chunks of about equal size to make of all files together; every file gives at least one."
+            1,
+            "How many chunks of about equal size to make of all files together, at least one of each that is not empty.",
         ),
     }
 
