@@ -53,7 +53,7 @@ def sizes(record: str = "", meaning: str = "") -> dict[str, Any]:
         ),
         "num_chunks": whole(
             1,
-            "How many chunks of about equal size to make of all files together, at least one of each that is not empty.",
+            "How many chunks of about equal size to make of all files together, at least one of each non-empty file.",
         ),
     }
 
