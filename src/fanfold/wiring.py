@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
@@ -28,9 +29,9 @@ from fanfold.registry import DATA_SOURCES, EXECUTORS, load
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
+from fanfold.services.validation import Validator
 from fanfold.settings import Settings
 from fanfold.signals import ThreadSignal
-from fanfold.stores.sqlite import SqliteStore
 
 DATABASE = "fanfold.db"
 STAGE_THREADS = 4
@@ -67,10 +68,10 @@ def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[st
     effects = effects or Effects()
     clock, wake = SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
-    store = SqliteStore(settings.state / DATABASE, effects)
-    workspace = Workspace(settings.state, effects)
     executor_class = load(EXECUTORS, "local", "executor")
     executor: Executor = executor_class(settings.slots, effects, clock, wake, settings.kill_grace_s, runner)
+    store = _opened(settings.state / DATABASE, effects, executor)
+    workspace = Workspace(settings.state, effects)
     orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
@@ -88,9 +89,21 @@ def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[st
     reconciler = Reconciler(store, workspace, feeder, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(settings.state, effects))
-    jobs = JobService(store, blocks, tools.sources, clock, wake, settings.container_fallback == "on")
+    validator = Validator(blocks, tools.sources, settings.container_fallback == "on")
+    jobs = JobService(store, validator, clock, wake)
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(settings, store, workspace, executor, scheduler, jobs, clock, wake, thread, workers)
+
+
+def _opened(database: Path, effects: Effects, executor: Executor) -> Store:
+    """Open the store while the runners start: what it imports takes as long as they do."""
+    from fanfold.stores.sqlite import SqliteStore
+
+    try:
+        return SqliteStore(database, effects)
+    except BaseException:
+        executor.close(0.0)
+        raise
 
 
 class Sources:

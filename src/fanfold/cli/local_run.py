@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fanfold.api.translate import job_json
 from fanfold.cli.exits import Exit
 from fanfold.cli.progress import Display, display_for
 from fanfold.cli.wishes import Wish, draft_of
@@ -24,7 +25,6 @@ from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.progress import progress_of
 from fanfold.ports.store import JobFilter
 from fanfold.settings import Settings, state_home
-from fanfold.api.translate import job_json
 from fanfold.wiring import DATABASE, Parts, wire
 
 LOCAL_ACCOUNT = "local"
@@ -88,7 +88,7 @@ def _begun(wish: Wish, parts: Parts) -> Job:
         return found[0]
     try:
         job = found[0] if found else parts.jobs.create(LOCAL_ACCOUNT, "you", **draft_of(wish))
-        return parts.jobs.run(job.id, "you")
+        return parts.jobs.run(LOCAL_ACCOUNT, job.id, "you")
     except BaseException:
         _discard(parts)
         raise

@@ -93,6 +93,8 @@ class ChunksPublished(Event):
 
     num_chunks: int
     warnings: tuple[str, ...] = ()
+    reopened: bool = False
+    """The chunks are those of an earlier round: its tasks that did not complete are scheduled again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from fanfold.ports.datasource import SourceFile
 
 def fetch(job: Job, tools: Tools) -> StageResult:
     """Write the list of source files; a planned partitioner needs no more, another gets its task."""
+    if job.num_chunks is not None:  # a further round: the chunks exist
+        return StageResult(SourceStaged(0, 0))
     folder = tools.workspace.job(job.id)
     folder.make()
     seen = _Seen()

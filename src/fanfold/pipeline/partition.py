@@ -22,6 +22,8 @@ NO_CHUNKS = "the partitioner made no chunks: no task ran and the assembler got a
 def partition(job: Job, tools: Tools) -> StageResult | None:
     """Publish every chunk with its task."""
     assert job.blocks is not None
+    if job.num_chunks is not None:
+        return StageResult(ChunksPublished(job.num_chunks, reopened=True))
     plan = tools.planners.plan_of(job)
     if plan is not None:
         return _planned(job, tools, plan)

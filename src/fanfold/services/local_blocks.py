@@ -10,8 +10,8 @@ from fanfold.errors import BadManifest, NotFound, Problem
 from fanfold.jobs.blocks import BlockType, read_manifest
 from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.tags import parse_tag
-from fanfold.services.jobs import Blocks
 from fanfold.services.packages import Packages, ReadBlock
+from fanfold.services.validation import Blocks
 
 
 class LocalBlocks:
@@ -21,7 +21,7 @@ class LocalBlocks:
         self._packages = packages
 
     def find(self, tag: str, wanted: BlockType, account_id: str) -> ReadBlock:
-        """See `services.jobs`. What has a slash or exists is a path; everything else is a tag."""
+        """See `services.validation`. What has a slash or exists is a path; everything else is a tag."""
         path = Path(tag)
         if "/" in tag or path.is_file() or (path / "manifest.json").is_file():
             return self._packages.take(path, wanted)

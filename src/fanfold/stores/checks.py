@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,11 +82,19 @@ def _offenders() -> dict[str, sa.Select[Any]]:
     }
 
 
+@cache
+def _all_offenders() -> sa.CompoundSelect[Any]:
+    """One statement for all: rows of what is broken and the id for which it is."""
+    parts = []
+    for what, query in _offenders().items():
+        found = query.distinct().limit(SHOWN).subquery()
+        parts.append(sa.select(sa.literal(what, literal_execute=True), *found.c))
+    return sa.union_all(*parts)
+
+
 def violations(connection: sa.Connection) -> list[str]:
     """Every broken invariant as a sentence with the first few job ids."""
-    found = []
-    for what, query in _offenders().items():
-        ids = [row[0] for row in connection.execute(query.distinct().limit(SHOWN))]
-        if ids:
-            found.append(f"{what}: job {', '.join(ids)}")
-    return found
+    found: dict[str, list[str]] = {}
+    for what, job_id in connection.execute(_all_offenders()):
+        found.setdefault(what, []).append(job_id)
+    return [f"{what}: job {', '.join(ids)}" for what, ids in found.items()]

@@ -228,10 +228,29 @@ def tally_of_ends(job_id: str, changes: Sequence[Finished]) -> dict[str, Any]:
     }
 
 
-def reset_tally(job_id: str) -> sa.Update:
-    """A new round counts from zero."""
-    zero = dict.fromkeys(("tasks_open", "tasks_total", "tasks_done", "tasks_failed", "bytes_in", "bytes_out"), 0)
-    return sa.update(jobs).where(jobs.c.id == job_id).values(**zero)
+def reopen_tasks(job_id: str, at: datetime) -> sa.Update:
+    """Schedule a job's app tasks that failed or were aborted once more, with their counts of failures at zero."""
+    ended = [TaskState.FAILED.value, TaskState.ABORTED.value]
+    values = {"state": TaskState.SCHEDULED.value, "due_at": at, "failures": 0, "losses": 0, "ended_at": None}
+    return sa.update(tasks).where(*app_tasks(job_id, []), tasks.c.state.in_(ended)).values(**values)
+
+
+def count_anew(job_id: str) -> sa.Update:
+    """Set a job's tallies to what its app tasks say."""
+
+    def counted(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return sa.select(sa.func.count()).select_from(tasks).where(*app_tasks(job_id, []), *where).scalar_subquery()
+
+    return (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(
+            tasks_open=counted(tasks.c.state.in_(_OPEN)),
+            tasks_total=counted(),
+            tasks_done=counted(tasks.c.state == TaskState.COMPLETED.value),
+            tasks_failed=counted(tasks.c.state == TaskState.FAILED.value),
+        )
+    )
 
 
 def record_aborted_attempts(job_id: str, at: datetime, reason: str) -> sa.Insert:

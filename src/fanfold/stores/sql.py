@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ENDED, RetryAccepted, Step, event_data
+from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step, event_data
 from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, EventRecord, Finished, JobFilter, Store, TaskResult
@@ -69,10 +69,12 @@ class SqlStore:
             if done.rowcount != 1:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
             if isinstance(step.event, RetryAccepted):
-                connection.execute(queries.reset_tally(before.id))
+                connection.execute(queries.count_anew(before.id))
             _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
             if after.state in ENDED and before.state not in ENDED:
                 _end_tasks(connection, after, step.at)
+            if isinstance(step.event, ChunksPublished) and step.event.reopened:
+                _reopen_tasks(connection, after, step.at)
             _insert_tasks(connection, after, step.tasks)
         return after
 
@@ -263,6 +265,12 @@ def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> None
         listed += sum(task.key.role is Role.APP for task in batch)
     if opened:
         connection.execute(queries.add_to_tally(), {"of_job": job.id, "open": opened, "total": listed})
+
+
+def _reopen_tasks(connection: Connection, job: Job, at: datetime) -> None:
+    """A further round: schedule what did not complete, and count what did."""
+    connection.execute(queries.reopen_tasks(job.id, at))
+    connection.execute(queries.count_anew(job.id))
 
 
 def _end_tasks(connection: Connection, job: Job, at: datetime) -> None:

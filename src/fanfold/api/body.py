@@ -1,0 +1,105 @@
+"""Request bodies, read tolerantly and safely: JSON whatever the content type says, empty means `{}`, both spellings.
+
+What no JSON library may be given is refused before or while it reads: bodies over the limit, NaN, lone surrogates,
+NUL characters, duplicate keys, nesting without end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from fanfold.api.problems import TooLarge
+from fanfold.errors import BadInput, Problem
+from fanfold.wire.base import Shape
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+
+S = TypeVar("S", bound=Shape)
+
+
+def body_of(shape: type[S], limit: int = MAX_BODY_BYTES) -> Callable[[Request], Awaitable[S]]:
+    """A dependency that reads the request's body as `shape`; raises BadInput naming every problem."""
+
+    async def read(request: Request) -> S:
+        return parse(shape, await raw_body(request, limit))
+
+    read.fanfold_shape = shape  # type: ignore[attr-defined]
+    return read
+
+
+async def raw_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The body, at most `limit` bytes; raises TooLarge."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"the request has {declared} bytes; at most {limit} are taken")
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > limit:
+            raise TooLarge(f"the request has more than {limit} bytes")
+    return bytes(data)
+
+
+def parse(shape: type[S], data: bytes) -> S:
+    """A body as `shape`; raises BadInput naming every problem."""
+    value = read_json(data)
+    if not isinstance(value, dict):
+        raise BadInput("the request is not right", [Problem("", "expected a JSON object")])
+    try:
+        return shape.model_validate(value)
+    except ValidationError as err:
+        raise BadInput("the request is not right", [_problem(item) for item in err.errors()]) from err
+
+
+def read_json(data: bytes) -> Any:
+    """Any JSON value, `{}` for nothing; raises BadInput for what is not JSON or not safe."""
+    if not data.strip():
+        return {}
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_no_duplicates)
+    except RecursionError as err:
+        raise BadInput(f"the request's JSON is nested deeper than {MAX_DEPTH}") from err
+    except (ValueError, UnicodeDecodeError) as err:
+        raise BadInput(f"the request is not JSON: {str(err)[:200]}") from err
+    _check(value, 0)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
+    return found
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse depth and characters that nothing behind this door is made for."""
+    if depth > MAX_DEPTH:
+        raise BadInput(f"the request's JSON is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise BadInput("the request has a NUL character or half a surrogate pair in a text")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, depth)
+            _check(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth + 1)
+
+
+def _problem(error: Any) -> Problem:
+    place = ".".join(str(part) for part in error["loc"])
+    return Problem(place, f"{error['msg'][:200]}, found {error.get('input')!r:.100}")

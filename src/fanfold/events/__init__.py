@@ -1,0 +1,1 @@
+"""From the store's history to those who listen."""

@@ -1,0 +1,30 @@
+"""Tells waiting requests of this process that something was committed. A hint only: they read the history themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+
+class Hub:
+    """Any thread notifies; requests on an event loop wait."""
+
+    def __init__(self) -> None:
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def notify(self) -> None:
+        """Wake all who listen now; returns at once. From any thread."""
+        for loop, event in list(self._waiting):
+            with contextlib.suppress(RuntimeError):  # that loop has been closed
+                loop.call_soon_threadsafe(event.set)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """An event that is set at every commit while the block runs; clear it before you read the history."""
+        entry = (asyncio.get_running_loop(), asyncio.Event())
+        self._waiting.add(entry)
+        try:
+            yield entry[1]
+        finally:
+            self._waiting.discard(entry)

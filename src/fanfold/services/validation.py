@@ -1,0 +1,104 @@
+"""What `run` checks before a job may start: blocks, params, platforms, source and destination; all problems at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from fanfold.errors import BadInput, BadParams, Problem, Refused
+from fanfold.jobs.blocks import BlockType, PlatformKind
+from fanfold.jobs.contract import MAX_PARAMS_BYTES
+from fanfold.jobs.models import DataRef, Job, JobBlocks, JobParams, Role
+from fanfold.jobs.params import params_problems, with_defaults
+from fanfold.ports.datasource import DataSource
+from fanfold.services.packages import ReadBlock
+
+_TYPES = {Role.PARTITIONER: BlockType.PARTITIONER, Role.APP: BlockType.APP, Role.ASSEMBLER: BlockType.ASSEMBLER}
+
+
+class Blocks(Protocol):
+    """Finds the block that a tag means for an account."""
+
+    def find(self, tag: str, wanted: BlockType, account_id: str) -> ReadBlock:
+        """The block; raises NotFound or BadManifest."""
+
+
+class Validator:
+    """Checks jobs against blocks and places."""
+
+    def __init__(self, blocks: Blocks, sources: Callable[[DataRef], DataSource], container_fallback: bool) -> None:
+        self._blocks = blocks
+        self._sources = sources
+        self._container_fallback = container_fallback
+
+    def checked(self, job: Job) -> tuple[JobBlocks, JobParams]:
+        """The pinned blocks and the params with their defaults; raises BadParams or BadInput naming all problems."""
+        problems: list[Problem] = []
+        found: dict[Role, ReadBlock] = {}
+        for role in Role:
+            try:
+                found[role] = self._blocks.find(job.tags.of(role), _TYPES[role], job.account_id)
+            except Refused as err:
+                problems += _problems_of(err, role.value)
+        params = {role.value: dict(job.params.of(role)) for role in found}
+        for role, block in found.items():
+            params[role.value] = with_defaults(block.schema, job.params.of(role))
+            problems += _params_problems(block, role, job.params.of(role))
+            problems += self._platform_problems(block, role)
+        problems += self._place_problems(job)
+        if problems:
+            raise BadParams("the job cannot be run", problems)
+        blocks = JobBlocks(**{role.value: block.pinned for role, block in found.items()})
+        filled = JobParams(params["partitioner"], params["app"], params["assembler"], job.params.preset)
+        return blocks, filled
+
+    def _platform_problems(self, block: ReadBlock, role: Role) -> list[Problem]:
+        manifest = block.manifest
+        field = f"{role.value} '{manifest.name}'"
+        if manifest.requirements:
+            said = "platform_config.requirements are not installed by this release; name a Python that has them"
+            return [Problem(field, f"{said} (setting 'python')")]
+        if manifest.platform is PlatformKind.PROCESS:
+            return []
+        if self._container_fallback and manifest.image.split("/")[-1].split(":")[0] == "python":
+            return []
+        return [Problem(field, f"needs the image '{manifest.image}', and no container runtime is used by this release")]
+
+    def _place_problems(self, job: Job) -> list[Problem]:
+        problems: list[Problem] = []
+        try:
+            self._sources(job.data_source).check_source(job.data_source)
+        except Refused as err:
+            problems += _problems_of(err, "dataSource")
+        try:
+            self._sources(job.data_destination).check_destination(job.data_destination)
+        except Refused as err:
+            problems += _problems_of(err, "dataDestination")
+        return problems
+
+    def check_draft(self, job: Job) -> None:
+        """Refuse params that break the schema of a block that is known already; BadParams naming all problems."""
+        problems: list[Problem] = []
+        for role in Role:
+            try:
+                block = self._blocks.find(job.tags.of(role), _TYPES[role], job.account_id)
+            except Refused:  # a draft may name blocks that come later; `run` will not let them pass
+                continue
+            problems += _params_problems(block, role, job.params.of(role))
+        if problems:
+            raise BadParams("the params are not right", problems)
+
+
+def _params_problems(block: ReadBlock, role: Role, given: Mapping[str, Any]) -> list[Problem]:
+    params = with_defaults(block.schema, given)
+    size = len(json.dumps(params))
+    if size > MAX_PARAMS_BYTES and not block.manifest.params_file:
+        said = f'{size} bytes; at most {MAX_PARAMS_BYTES} fit, unless the manifest says "params_file": true'
+        return [Problem(f"params.{role.value}", said)]
+    return params_problems(block.schema, given, f"params.{role.value}")
+
+
+def _problems_of(error: Refused, field: str) -> list[Problem]:
+    listed = list(error.problems) if isinstance(error, BadInput) else []
+    return listed or [Problem(field, str(error))]
