@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fanfold.cli.exits import Exit
-from fanfold.cli.local_run import carry_out
-from fanfold.cli.wishes import Wish
+app = typer.Typer(add_completion=False)
 
 
+@app.command("run")
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     inputs: Annotated[list[Path] | None, typer.Argument(metavar="INPUT...", help="Files, or folders of files.")] = None,
-    app: Annotated[str, typer.Option("--app", help="A block folder, a script, or a built-in tag.")] = "",
+    app_tag: Annotated[str, typer.Option("--app", help="A block folder, a script, or a built-in tag.")] = "",
     template: Annotated[Path | None, typer.Option("--template", "-t", help="A template.json.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the output.")] = Path("out"),
     partitioner: Annotated[str, typer.Option(help="Makes the chunks: tag or folder.")] = "",
@@ -39,9 +38,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     An interrupted run is continued with --resume: finished chunks are not run again.
     """
+    from fanfold.cli.local_run import carry_out
+    from fanfold.cli.wishes import Wish
+
     wish = Wish(
         inputs=tuple(inputs or ()),
-        app=app,
+        app=app_tag,
         template=template,
         output=output,
         partitioner=partitioner,
@@ -58,6 +60,4 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         as_json=json,
         quiet=quiet,
     )
-    code = carry_out(wish)
-    if code is not Exit.OK:
-        raise typer.Exit(int(code))
+    raise typer.Exit(int(carry_out(wish)))

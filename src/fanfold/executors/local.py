@@ -16,8 +16,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import psutil
-
 from fanfold.effects import Effects
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.contract import JOB_ID
@@ -80,6 +78,7 @@ class LocalExecutor:
         self._draining = False
         self._closed = False
         self._names = 0
+        self._device = Device(float(os.cpu_count() or 1), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         adopt_orphans()
         for _ in range(slots):
             self._hire()
@@ -93,7 +92,7 @@ class LocalExecutor:
         with self._lock:
             taken = len(self._waiting) + sum(runner.order is not None for runner in self._runners)
         room = 0 if self._draining else max(0, self._slots * (1 + QUEUED_PER_SLOT) - taken)
-        return Capacity(self._slots, room, Device(float(os.cpu_count() or 1), psutil.virtual_memory().total))
+        return Capacity(self._slots, room, self._device)
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """See `ports.executor`."""

@@ -5,7 +5,7 @@ There is no special recovery code: what an earlier process left half done is fou
 
 from __future__ import annotations
 
-import structlog
+import logging
 
 from fanfold.errors import NotFound, Unavailable
 from fanfold.jobs.lifecycle import ENDED
@@ -17,7 +17,7 @@ from fanfold.ports.store import Store
 EVERY_S = 30.0
 FOLDERS_AT_ONCE = 200
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -35,7 +35,7 @@ class Reconciler:
         """Take over from an earlier process: nothing that it handed out is running any more."""
         taken = self._feeder.take_over()
         if taken:
-            log.info("attempts of an earlier process were given back", count=taken)
+            log.info("%d attempts of an earlier process were given back", taken)
         self.sweep(self._workspace.job_ids())
 
     def turn(self) -> None:
@@ -53,7 +53,7 @@ class Reconciler:
             try:
                 self._sweep_one(job_id)
             except Unavailable as err:
-                log.info("a folder is swept later", job_id=job_id, why=str(err))
+                log.info("job %s: its folder is swept later: %s", job_id, err)
 
     def _sweep_one(self, job_id: str) -> None:
         folder = self._workspace.job(job_id)
@@ -69,4 +69,4 @@ class Reconciler:
         current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
         swept = folder.sweep(frozenset() if job.state in ENDED else working, current)
         if swept:
-            log.info("orphans were removed", job_id=job_id, count=swept)
+            log.info("job %s: %d orphans were removed", job_id, swept)

@@ -7,13 +7,12 @@ times: wake-ups are hints, the rows decide.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Protocol
-
-import structlog
 
 from fanfold.errors import IllegalMove, LostRace, Unavailable
 from fanfold.jobs.lifecycle import ENDED, WORK, Event, Failed, Waited, Work, step
@@ -50,7 +49,7 @@ GATHER_S = 0.01
 
 DUE_AT_ONCE = 50
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Workers(Protocol):
@@ -101,7 +100,7 @@ class Scheduler:
             try:
                 wait_s = self.turn()
             except Unavailable as err:
-                log.warning("the store or storage does not answer; trying again", error=str(err))
+                log.warning("the store or storage does not answer, trying again: %s", err)
                 wait_s = 1.0
             if self._wake.wait(wait_s) and self._feeder.has_backlog():
                 self._wake.pause(GATHER_S)
@@ -170,7 +169,7 @@ class Scheduler:
             return StageResult(Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
         if not isinstance(error, Exception):
             raise error
-        log.error("a stage broke", job_id=job.id, work=WORK[job.state].value, exc_info=error)
+        log.error("job %s: %s broke", job.id, WORK[job.state].value, exc_info=error)
         said = f"{WORK[job.state].value} broke: {type(error).__name__}: {error}. This is a defect; please report it."
         return StageResult(Failed("internal", said))
 
@@ -181,12 +180,12 @@ class Scheduler:
         try:
             written = self._tools.store.advance(step(job, result.event, self._tools.clock.now(), result.tasks))
         except (LostRace, IllegalMove) as err:
-            log.debug("a stage came too late", job_id=job.id, why=str(err))
+            log.debug("job %s: a stage came too late: %s", job.id, err)
             return
         self._after(written, result.event)
 
     def _after(self, job: Job, event: Event) -> None:
-        log.info("job moved", job_id=job.id, state=job.state.value, by=type(event).__name__)
+        log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__)
         if job.state in ENDED:
             self._feeder.forget(job)
 
