@@ -9,7 +9,7 @@ POSSESSIVE_GROUP = re.compile(r"\)[*+?]\+|\(\?>")
 
 
 def test_no_pattern_repeats_a_group_possessively() -> None:
-    """CPython 3.11.0 to 3.11.4 (Debian 12 has 3.11.2) keep what a failed last round had read; single characters are fine."""
+    """CPython 3.11.0 to 3.11.4 (Debian 12 has 3.11.2) keep what a failed round read; single characters are fine."""
     found = []
     for module in modules():
         for node in ast.walk(module.tree):

@@ -36,6 +36,7 @@ SEES = {
     "datasources": {"net", "ports", "jobs", "effects", "errors"},
     "effects": {"errors"},
     "errors": set(),
+    "events": {"net", "ports", "jobs", "effects", "errors"},
     "jobs": {"errors"},
     "platforms": {"runner", "ports", "jobs", "effects", "errors"},
     "ports": {"jobs", "errors"},
