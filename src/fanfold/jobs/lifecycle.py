@@ -19,7 +19,7 @@ and does that work again. So every piece of work is safe to repeat.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -292,7 +292,7 @@ def _entered(job: Job, state: JobState, at: datetime) -> Job:
         job,
         state=state,
         state_timestamps={**job.state_timestamps, state: at},
-        due_at=None if ended else max(at, job.start_at or at) if state is JobState.STARTED else at,
+        due_at=None if ended else _due_at(job, state, at),
         deadline_at=None if ended else job.deadline_at,
         ended_at=at if ended else None,
         waiting_reason="",
@@ -304,8 +304,7 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
     """What an event changes besides the state."""
     match event:
         case RunAccepted():
-            job = replace(job, blocks=event.blocks, config=event.config)
-            return _clock_started(job, at)
+            return _clock_started(replace(job, blocks=event.blocks, config=event.config), at)
         case RetryAccepted():
             if job.state is JobState.COMPLETE and not job.partial:
                 raise IllegalMove(f"job '{job.id}' is complete with every task done: there is nothing to retry")
@@ -331,7 +330,7 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
         case Resumed():
             return _resumed(job, at)
         case Limited():
-            return replace(job, config=event.config)
+            return _limited(job, event.config)
         case AbortAsked():
             return replace(job, abort_asked_by=event.by, due_at=at)
         case Deleted():
@@ -366,7 +365,19 @@ def _resumed(job: Job, at: datetime) -> Job:
         return job
     stood = at - job.paused_at
     deadline = job.deadline_at + stood if job.deadline_at else None
-    return replace(job, paused_at=None, deadline_at=deadline, due_at=at)
+    return replace(job, paused_at=None, deadline_at=deadline, due_at=_due_at(job, job.state, at))
+
+
+def _due_at(job: Job, state: JobState, at: datetime) -> datetime:
+    """When the work of a state can begin: at once, but no work of a job before its `start_at`."""
+    return max(at, job.start_at or at) if state is JobState.STARTED else at
+
+
+def _limited(job: Job, config: JobConfig) -> Job:
+    longer = timedelta(seconds=config.job_timeout_s - job.config.job_timeout_s)
+    deadline = job.deadline_at + longer if job.deadline_at else None
+    limit = job.stop_above_failures if job.num_chunks is None else _stop_above(config, job.num_chunks)
+    return replace(job, config=config, deadline_at=deadline, stop_above_failures=limit)
 
 
 def _stop_above(config: JobConfig, num_chunks: int) -> int:
@@ -387,9 +398,3 @@ def _draft_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise IllegalMove(f"a draft's {sorted(unknown)} cannot be edited")
     return dict(changes)
-
-
-def event_data(event: Event) -> dict[str, Any]:
-    """The plain facts of an event for its record: numbers and strings only, nothing that may hold a secret."""
-    values = {item.name: getattr(event, item.name) for item in fields(event)}
-    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}

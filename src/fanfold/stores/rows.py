@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.lifecycle import Event
 from fanfold.jobs.models import (
     AttemptKey,
     BlockTags,
@@ -178,3 +179,9 @@ def attempt_of(row: Row) -> AttemptRecord:
 def event_of(row: Row) -> EventRecord:
     """A line of the history from its row."""
     return EventRecord(**{name: row[name] for name in EventRecord.__dataclass_fields__})
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """The plain facts of an event for its record: numbers and strings only, nothing that may hold a secret."""
+    values = {item.name: getattr(event, item.name) for item in fields(event)}
+    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step, event_data
+from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step
 from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, EventRecord, Finished, JobFilter, Store, TaskResult
 from fanfold.stores import queries
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
-from fanfold.stores.rows import attempt_of, attempt_row, event_of, job_of, job_row, task_of, task_row
+from fanfold.stores.rows import attempt_of, attempt_row, event_data, event_of, job_of, job_row, task_of, task_row
 from fanfold.stores.schema import attempts, events, jobs, tasks
 
 BATCH = 500
