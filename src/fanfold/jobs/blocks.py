@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -76,6 +76,9 @@ def read_manifest(data: object) -> Manifest:
     return manifest
 
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxlevel, _SHOWN.maxstring = 3, 80
+
 _SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -106,9 +109,7 @@ class _Reader:
         platform = self._object(self.data.get("platform_config", {}), "platform_config", self.PLATFORM_KEYS)
         kind = self._choice(self.data, "platform", PlatformKind, PlatformKind.PROCESS)
         image = self._text(platform, "container", "platform_config.")
-        if kind is PlatformKind.DOCKER and not image and "container" not in platform:
-            self._problem("platform_config.container", "nothing", 'the name of an image, such as "python:3.12"')
-        self._image(image)
+        self._image(image, needed=kind is PlatformKind.DOCKER and platform.get("container", "") == "")
         return Manifest(
             name=self._matching("name", NAME_PATTERN, "letters, digits, '-' and '_', at most 64"),
             version=self._matching("version", VERSION_PATTERN, 'two numbers, "major.minor", such as "0.1"'),
@@ -129,18 +130,28 @@ class _Reader:
         )
 
     def _problem(self, key: str, found: object, expected: str) -> None:
-        text = found if isinstance(found, str) and found == "nothing" else repr(found)[:100]
+        text = found if isinstance(found, str) and found == "nothing" else _SHOWN.repr(found)[:100]
         self.problems.append(Problem(key, f"expected {expected}, found {text}"))
 
     def _object(self, data: object, key: str, known: frozenset[str]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             self._problem(key, data, "a JSON object")
             return {}
-        named = {snake(str(name)): value for name, value in data.items()}
-        for name in sorted(set(named) - known):
-            reason = f"unknown key; known are {', '.join(sorted(known))}"
-            self.problems.append(Problem(f"{key}.{name}" if key else name, reason))
-        return named
+        named: dict[str, Any] = {}
+        for name, value in data.items():
+            self._key(snake(str(name)), key, known, named)
+            named[snake(str(name))] = value
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _key(self, name: str, parent: str, known: frozenset[str], seen: Mapping[str, Any]) -> None:
+        """A key is one of those there are, in one of its two spellings."""
+        # As `repr` has it, so that no terminal obeys what a manifest says.
+        shown = repr(name)[1:-1][:60]
+        place = f"{parent}.{shown}" if parent else shown
+        if name not in known:
+            self.problems.append(Problem(place, f"unknown key; known are {', '.join(sorted(known))}"))
+        elif name in seen:
+            self.problems.append(Problem(place, "is given twice, in snake_case and in camelCase"))
 
     def _text(self, data: Mapping[str, Any], key: str, prefix: str = "") -> str:
         value = data.get(key)
@@ -182,14 +193,18 @@ class _Reader:
         return ""
 
     def _entrypoint(self) -> str:
-        value = self.data.get("entrypoint") or "main.py"
+        value = self.data.get("entrypoint", "main.py")
+        if value == "":
+            return "main.py"
         if isinstance(value, str) and _inside(value):
             return value
         self._problem("entrypoint", value, "a file inside the block's 'app' folder, such as \"main.py\"")
         return "main.py"
 
-    def _image(self, image: str) -> None:
-        if image and not re.fullmatch(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}", image):
+    def _image(self, image: str, needed: bool) -> None:
+        if needed:
+            self._problem("platform_config.container", "nothing", 'the name of an image, such as "python:3.12"')
+        elif image and not re.fullmatch(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}", image):
             self._problem("platform_config.container", image, 'the name of an image, such as "python:3.12"')
 
     def _device(self) -> Device:
@@ -201,8 +216,7 @@ class _Reader:
 
     def _number(self, data: Mapping[str, Any], key: str, largest: int, unit: str) -> float:
         value = data.get(key, 1)
-        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if right and 0 < value <= largest:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= largest:
             return float(value)
         self._problem(f"device_requirements.{key}", value, f"a number of {unit}, more than 0, at most {largest}")
         return 1.0

@@ -39,7 +39,7 @@ def failure(task: Task, **fields: object) -> ProgramFailed:
 def test_every_state_is_open_or_final() -> None:
     assert set(TaskState) == OPEN | FINAL
     assert not OPEN & FINAL
-    assert CLAIMED == OPEN - {TaskState.SCHEDULED}
+    assert OPEN - {TaskState.SCHEDULED} == CLAIMED
     assert {state for state in TaskState if is_open(state)} == OPEN
 
 
