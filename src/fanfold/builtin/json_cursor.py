@@ -35,14 +35,14 @@ CLOSING = {OPEN_OBJECT: CLOSE_OBJECT, OPEN_ARRAY: CLOSE_ARRAY}
 
 _STRING = rb'"[^"]*+"'
 _OTHER = rb'[^"{}\[\]]'
-_FLAT = rb"\[%b*+(?:%b%b*+)*+\]|\{%b*+(?:%b%b*+)*+\}" % ((_OTHER, _STRING, _OTHER) * 2)
-_SCALAR = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?+[0-9]++)?+|true|false|null"
+_FLAT = rb"\[%b*+(?:%b%b*+)*\]|\{%b*+(?:%b%b*+)*\}" % ((_OTHER, _STRING, _OTHER) * 2)
+_SCALAR = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?+[0-9]++)?|true|false|null"
 SPACE = re.compile(rb"[ \t\r\n]*+")
 SCALAR = re.compile(_SCALAR)
 WORD = re.compile(rb'[^ \t\r\n,:"{}\[\]]*+')
-PLAIN = re.compile(rb"(?:%b++|%b|%b)*+" % (_OTHER, _STRING, _FLAT))
+PLAIN = re.compile(rb"(?:%b++|%b|%b)*" % (_OTHER, _STRING, _FLAT))
 ITEM_AND_COMMA = re.compile(rb"(%b|%b)[ \t\r\n]*+," % (_STRING, _FLAT))
-SCALARS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+(?:%b)[ \t\r\n]*+,)*+" % _SCALAR)
+SCALARS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+(?:%b)[ \t\r\n]*+,)*" % _SCALAR)
 
 
 class JsonCursor:
