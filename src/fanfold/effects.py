@@ -34,7 +34,7 @@ class Effects:
 
     def write_file(self, path: Path, data: bytes) -> None:
         """Write a small file whole: temporary name, fsync, rename, fsync of the folder."""
-        part = path.with_name(f".{path.name}.part")
+        part = part_of(path)
         self.about_to("write", path.name)
         with enough_space(path), open(part, "wb") as file:
             file.write(data)
@@ -45,7 +45,7 @@ class Effects:
     @contextlib.contextmanager
     def new_file(self, path: Path) -> Iterator[IO[bytes]]:
         """A file to be written in pieces that appears whole: as `write_file`, when the block is left without error."""
-        part = path.with_name(f".{path.name}.part")
+        part = part_of(path)
         self.about_to("write", path.name)
         with enough_space(path), open(part, "wb") as file:
             yield file
@@ -118,6 +118,11 @@ class Effects:
             start_new_session=True,
             pass_fds=keep,
         )
+
+
+def part_of(path: Path) -> Path:
+    """The name of a file that is being written and will appear as `path`."""
+    return path.with_name(f".{path.name}.part")
 
 
 @contextlib.contextmanager

@@ -10,11 +10,11 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from fanfold.effects import Effects, etag_of
+from fanfold.effects import Effects, etag_of, part_of
 from fanfold.errors import BadInput, Problem
-from fanfold.jobs.models import DataRef
+from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
 
 MANIFEST = ".fanfold-output.json"
@@ -77,8 +77,10 @@ class LocalFolder:
         self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
         for entry in entries:
             self._effects.rename(_part(folder / entry.path), folder / entry.path)
-        for place in sorted({(folder / entry.path).parent for entry in entries}):
-            self._effects.fsync_folder(place)
+            # rename(2) leaves both names where they are one file already: an earlier delivery came as far as here.
+            self._effects.remove_file(_part(folder / entry.path))
+        for place in _folders(entries):
+            self._effects.fsync_folder(folder / place)
         self._effects.rename(folder / PENDING, folder / MANIFEST)
         self._effects.fsync_folder(folder)
         return len(entries), sum(entry.size_bytes for entry in entries)
@@ -109,7 +111,7 @@ class LocalFolder:
         folder = _folder(ref)
         if not folder.is_dir():
             return
-        for part in list(folder.rglob(f".*{PART}")):
+        for part in [*folder.rglob(f".*{PART}"), part_of(folder / PENDING)]:
             self._effects.remove_file(part)
         for listing in (folder / PENDING, folder / MANIFEST):
             self._take_back_listed(folder, listing, job_id)
@@ -122,6 +124,11 @@ class LocalFolder:
             for entry in told["files"]:
                 self._effects.remove_file(folder / entry["name"])
             self._effects.remove_file(listing)
+
+
+def _folders(entries: Iterable[ResultFile]) -> list[PurePath]:
+    """All folders of an output below its own."""
+    return sorted({parent for entry in entries for parent in PurePath(entry.path).parents})
 
 
 def _part(place: Path) -> Path:
