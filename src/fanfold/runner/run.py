@@ -28,6 +28,7 @@ from fanfold.runner.logs import AttemptLog
 from fanfold.runner.staging import BadResult, ChunkChanged, stage_in, stage_out
 
 READ_BYTES = 256 * 1024
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -156,12 +157,12 @@ class Run:
         self.running.terminate()
 
     def on_end(self) -> None:
-        """The program has ended: take its last words, end what it left behind, publish or drop, and clean up."""
+        """The program has ended: end what it left behind, take its last words, publish or drop, and clean up."""
         assert self.running is not None
         ended = self.running.reap()
+        self.running.kill()  # first: an orphan that goes on printing would have the last word for ever
         while self.on_output():
             pass
-        self.running.kill()
         self.running.close()
         self.running = None
         self._log.close()
@@ -194,6 +195,8 @@ class Run:
             self._fail(Reason.BAD_RESULT, str(err), ended)
         except OutOfSpace as err:
             self._fail(Reason.DISK_FULL, str(err), ended)
+        except OSError as err:
+            self._fail(*_untaken(err), ended)
         else:
             usage = self._usage(ended, manifest.size_bytes)
             self.outcome = Succeeded(
@@ -223,7 +226,7 @@ class Run:
         )
 
     def _cannot_start(self, err: OSError) -> None:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        if err.errno in DISK_IS_FULL:
             self._fail(Reason.DISK_FULL, f"the disk that holds '{self._folders.scratch}' is full; free some space")
             return
         entry = self.order.entrypoint
@@ -234,3 +237,9 @@ class Run:
         }
         message = said.get(err.errno or 0, f"'{entry}' could not be started: {err}")
         self._fail(Reason.CANNOT_START, message, final=err.errno in said)
+
+
+def _untaken(err: OSError) -> tuple[Reason, str]:
+    """Why a result could not be published: a full disk, or what the program did to its folder."""
+    reason = Reason.DISK_FULL if err.errno in DISK_IS_FULL else Reason.BAD_RESULT
+    return reason, f"the result cannot be taken: {err}"
