@@ -50,6 +50,17 @@ class Settings:
     oversize: str = _said(
         "wait", "A block that asks for more than the largest runner has: 'wait' or 'clamp' it to that."
     )
+    host: str = _said("127.0.0.1", "Address the server listens on.")
+    port: int = _said(8480, "Port the server listens on; 0 chooses a free one.")
+    public_url: str = _said("", "Where clients reach the server, for links; default: its address and port.")
+    allowed_hosts: str = _said("", "Host names the server is known by, comma-separated, besides its own address.")
+    cors_origins: str = _said("", "Origins whose pages may call the API, comma-separated.")
+    local_folders: str = _said(
+        "", "Folders the `local` data source may use on a server, colon-separated; none by default."
+    )
+    allow_private_urls: str = _said("off", "Whether `url` sources may lie in private networks: 'on' or 'off'.")
+    max_upload_bytes: int = _said(100 * 1024**3, "Largest upload and largest `url` source, in bytes.")
+    requests_per_s: float = _said(500.0, "Requests a second that one key may make; twice as many in a burst.")
     container_fallback: str = _said(
         "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
     )
@@ -69,7 +80,12 @@ class Settings:
 
 
 _KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}
-_CHOICES: Mapping[str, tuple[str, ...]] = {"oversize": ("wait", "clamp"), "container_fallback": ("on", "off")}
+_ON_OFF = ("on", "off")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "oversize": ("wait", "clamp"),
+    "container_fallback": _ON_OFF,
+    "allow_private_urls": _ON_OFF,
+}
 
 
 def _from_file(file: Path | None) -> Mapping[str, Any]:

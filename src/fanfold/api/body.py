@@ -7,8 +7,7 @@ NUL characters, duplicate keys, nesting without end.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -23,14 +22,21 @@ MAX_DEPTH = 100
 S = TypeVar("S", bound=Shape)
 
 
-def body_of(shape: type[S], limit: int = MAX_BODY_BYTES) -> Callable[[Request], Awaitable[S]]:
+class BodyOf(Generic[S]):
     """A dependency that reads the request's body as `shape`; raises BadInput naming every problem."""
 
-    async def read(request: Request) -> S:
-        return parse(shape, await raw_body(request, limit))
+    def __init__(self, shape: type[S], limit: int = MAX_BODY_BYTES) -> None:
+        self.shape = shape
+        self._limit = limit
 
-    read.fanfold_shape = shape  # type: ignore[attr-defined]
-    return read
+    async def __call__(self, request: Request) -> S:
+        """Read it."""
+        return parse(self.shape, await raw_body(request, self._limit))
+
+
+def body_of(shape: type[S], limit: int = MAX_BODY_BYTES) -> BodyOf[S]:
+    """Reads a body as `shape`, at most `limit` bytes."""
+    return BodyOf(shape, limit)
 
 
 async def raw_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -78,8 +84,8 @@ def _refuse_constant(name: str) -> Any:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
     return found
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from fanfold.jobs.models import DataRef, Job, JobConfig, JobParams, JobState, Priority
+from fanfold.jobs.models import (
+    DataRef,
+    Job,
+    JobConfig,
+    JobParams,
+    JobState,
+    OnFailure,
+    Priority,
+    Regions,
+    Task,
+)
 from fanfold.jobs.progress import progress_of
+from fanfold.ports.store import AttemptRecord
+
+if TYPE_CHECKING:  # the command line shows jobs without pydantic, which takes long to import
+    from fanfold.wire.jobs import DataSourceDataSource, JobAppParams, JobJobConfig, JobRequest, ParamsPatch
 
 
 def rfc3339(at: datetime | None) -> str | None:
@@ -49,6 +64,7 @@ def job_json(job: Job, now: datetime) -> dict[str, Any]:
         "warnings": list(job.warnings),
         "round": job.round,
         "progress": progress_json(job, now),
+        "actualConfig": config_json(job.config),
     }
 
 
@@ -99,3 +115,130 @@ def params_json(params: JobParams) -> dict[str, Any]:
         "app": dict(params.app),
         "assembler": dict(params.assembler),
     }
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """A task's public fields."""
+    took = (task.ended_at - task.started_at).total_seconds() if task.ended_at and task.started_at else None
+    return {
+        "id": task.key.task_id,
+        "jobId": task.key.job_id,
+        "chunkIndex": task.key.index,
+        "label": task.label,
+        "state": task.state.value,
+        "attempt": task.attempt,
+        "region": task.region,
+        "runner": task.runner,
+        "device": "cpu",
+        "createdAt": rfc3339(task.created_at),
+        "assignedAt": rfc3339(task.assigned_at),
+        "receivedAt": rfc3339(task.received_at),
+        "startedAt": rfc3339(task.started_at),
+        "completedAt": rfc3339(task.ended_at),
+        "duration": took,
+        "price": 0.0,
+        "exitCode": task.exit_code,
+        "errorMessage": task.error_message or None,
+        "reason": task.reason or None,
+        "cpuSeconds": task.usage.cpu_s,
+        "maxMemory": task.usage.max_memory_bytes,
+        "bytesIn": task.usage.bytes_in,
+        "bytesOut": task.usage.bytes_out,
+        "reusedFrom": None,
+    }
+
+
+def attempt_json(record: AttemptRecord) -> dict[str, Any]:
+    """How one attempt ended."""
+    return {
+        "attempt": record.attempt,
+        "fence": record.key.fence,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "errorMessage": record.message,
+        "exitCode": record.exit_code,
+        "runner": record.runner,
+        "assignedAt": rfc3339(record.assigned_at),
+        "startedAt": rfc3339(record.started_at),
+        "endedAt": rfc3339(record.ended_at),
+        "cpuSeconds": record.usage.cpu_s,
+        "maxMemory": record.usage.max_memory_bytes,
+    }
+
+
+def page_json(total: int, offset: int, shown: int) -> dict[str, Any]:
+    """Where a page lies."""
+    return {"total": total, "offset": offset, "hasPrevious": offset > 0, "hasNext": offset + shown < total}
+
+
+_CONFIG_FIELDS = {
+    "task_timeout": "task_timeout_s",
+    "job_timeout": "job_timeout_s",
+    "max_memory": "max_memory_bytes",
+}
+
+
+def config_of(shape: JobJobConfig, base: JobConfig) -> JobConfig:
+    """A client's configuration over what was there; 0 for a time means its default."""
+    given = {name: getattr(shape, name) for name in type(shape).model_fields if name != "config"}
+    changes = {_CONFIG_FIELDS.get(name, name): value for name, value in given.items() if value is not None}
+    for name in ("task_timeout_s", "job_timeout_s"):
+        if changes.get(name) == 0:
+            changes[name] = getattr(JobConfig(), name)
+    if "reuse" in changes:
+        changes["reuse"] = changes["reuse"] == "on"
+    if "on_failure" in changes:
+        changes["on_failure"] = OnFailure(changes["on_failure"])
+    return replace(base, **changes)
+
+
+def config_warnings(shape: JobJobConfig) -> tuple[str, ...]:
+    """One warning for each key that no configuration has."""
+    return tuple(f"config.{name} is not known and was ignored" for name in sorted(shape.model_extra or {}))
+
+
+def data_of(shape: DataSourceDataSource) -> DataRef:
+    """A client's data source or destination."""
+    return DataRef(shape.data_source_descriptor or "bypass", shape.params)
+
+
+def params_of(shape: JobAppParams) -> JobParams:
+    """A client's params."""
+    return JobParams(shape.partitioner, shape.app, shape.assembler, shape.preset)
+
+
+def params_of_patch(patch: ParamsPatch) -> JobParams:
+    """New params in whichever of the public forms they came."""
+    if patch.params is not None:
+        return params_of(patch.params)
+    if patch.data is not None:
+        return JobParams(app=patch.data, preset=patch.preset)
+    return JobParams(patch.partitioner or {}, patch.app or {}, patch.assembler or {}, patch.preset)
+
+
+def draft_of(request: JobRequest, base: JobConfig) -> dict[str, Any]:
+    """The Job fields that a request gives; what it leaves out is not in the answer."""
+    draft: dict[str, Any] = {}
+    for name in ("name", "description", "template_id"):
+        if getattr(request, name) is not None:
+            draft[name] = getattr(request, name)
+    if request.config is not None:
+        draft["config"] = config_of(request.config, base)
+    if request.priority is not None:
+        draft["priority"] = Priority(request.priority.value)
+    if request.start_at is not None:
+        draft["start_at"] = utc(request.start_at)
+    if request.regions is not None:
+        draft["regions"] = Regions(tuple(request.regions.whitelist), tuple(request.regions.blacklist))
+    if request.data_source is not None:
+        draft["data_source"] = data_of(request.data_source)
+    if request.data_destination is not None:
+        draft["data_destination"] = data_of(request.data_destination)
+    if request.params is not None:
+        draft["params"] = params_of(request.params)
+    return draft
+
+
+def utc(at: datetime) -> datetime:
+    """A client's time as aware UTC; one without a zone is taken as UTC."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

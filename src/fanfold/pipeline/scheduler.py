@@ -85,6 +85,7 @@ class Scheduler:
         self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
         self._timers = _Timers()
         self.stopping = False
+        self.draining = False
         self.broken: Exception | None = None
 
     def run(self) -> None:
@@ -110,6 +111,14 @@ class Scheduler:
         self.stopping = True
         self._wake.wake()
 
+    def drain(self) -> None:
+        """Start nothing more; what runs goes on and is written when it ends."""
+        self.draining = True
+
+    def idle(self) -> bool:
+        """Whether nothing that was started is still under way."""
+        return not self._busy and not self._feeder.under_way()
+
     def last_words(self) -> None:
         """Write what runners and stages still had to say after the executor was closed."""
         for _, future in self._busy.values():
@@ -123,6 +132,8 @@ class Scheduler:
         ended = self._feeder.collect()
         self._duties(now)
         landed = self._land()
+        if self.draining:
+            return LOOK_EVERY_S
         if landed or now >= self._timers.look:
             self._timers.look = now + LOOK_EVERY_S
             self._launch()

@@ -75,6 +75,14 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs, and tasks of unfinished jobs, are in each state."""
+
+    jobs: dict[JobState, int]
+    tasks: dict[TaskState, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """One outcome: the task as it was and as `after_attempt` says it becomes."""
 
@@ -141,6 +149,9 @@ class Store(Protocol):
 
     def task_counts(self, job_ids: Sequence[str]) -> dict[str, dict[TaskState, int]]:
         """App tasks by state for each job."""
+
+    def counts(self, account_id: str | None = None) -> Counts:
+        """Jobs that are not deleted, and app tasks of those that are unfinished, by state; of one account or of all."""
 
     def results(self, job_id: str) -> Iterator[TaskResult]:
         """Results of the completed app tasks by chunk index, streamed."""

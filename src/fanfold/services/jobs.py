@@ -26,7 +26,7 @@ from fanfold.jobs.lifecycle import (
     RunAccepted,
     step,
 )
-from fanfold.jobs.models import Job, JobConfig, JobState
+from fanfold.jobs.models import DataRef, Job, JobConfig, JobState
 from fanfold.ports.clock import Clock
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
@@ -120,6 +120,10 @@ class JobService:
         if job.deleted_at is None and job.state in ENDED:
             job = self._woken(self._stepped(account_id, job_id, lambda _: Deleted(by)))
         return job
+
+    def test_places(self, source: DataRef | None, destination: DataRef | None) -> None:
+        """Try a source and a destination for real; raises BadInput naming every problem."""
+        self._validator.check_places(source, destination)
 
     def pause(self, account_id: str, job_id: str, by: str) -> Job:
         """Start no more tasks of a job until it is resumed."""

@@ -46,7 +46,7 @@ class Validator:
             params[role.value] = with_defaults(block.schema, job.params.of(role))
             problems += _params_problems(block, role, job.params.of(role))
             problems += self._platform_problems(block, role)
-        problems += self._place_problems(job)
+        problems += self._place_problems(job.data_source, job.data_destination)
         if problems:
             raise BadParams("the job cannot be run", problems)
         blocks = JobBlocks(**{role.value: block.pinned for role, block in found.items()})
@@ -65,14 +65,22 @@ class Validator:
             return []
         return [Problem(field, f"needs the image '{manifest.image}', and no container runtime is used by this release")]
 
-    def _place_problems(self, job: Job) -> list[Problem]:
+    def check_places(self, source: DataRef | None, destination: DataRef | None) -> None:
+        """Refuse a source or destination that does not work; BadInput naming every problem."""
+        problems = self._place_problems(source, destination)
+        if problems:
+            raise BadInput("the data source or destination does not work", problems)
+
+    def _place_problems(self, source: DataRef | None, destination: DataRef | None) -> list[Problem]:
         problems: list[Problem] = []
         try:
-            self._sources(job.data_source).check_source(job.data_source)
+            if source is not None:
+                self._sources(source).check_source(source)
         except Refused as err:
             problems += _problems_of(err, "dataSource")
         try:
-            self._sources(job.data_destination).check_destination(job.data_destination)
+            if destination is not None:
+                self._sources(destination).check_destination(destination)
         except Refused as err:
             problems += _problems_of(err, "dataDestination")
         return problems

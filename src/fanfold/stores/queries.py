@@ -303,6 +303,19 @@ def task_counts(job_ids: Sequence[str]) -> sa.Select[Any]:
     )
 
 
+def jobs_by_state(account_id: str | None) -> sa.Select[Any]:
+    """Jobs by state."""
+    where = _where_jobs(JobFilter(account_id=account_id))
+    return sa.select(jobs.c.state, sa.func.count().label("count_")).where(*where).group_by(jobs.c.state)
+
+
+def live_tasks(account_id: str | None) -> sa.Select[Any]:
+    """App tasks of unfinished jobs by state."""
+    where = [*_where_jobs(JobFilter(account_id=account_id)), jobs.c.state.in_(_ACTIVE), tasks.c.role == Role.APP.value]
+    live = sa.select(tasks.c.state, sa.func.count().label("count_")).join(jobs, jobs.c.id == tasks.c.job_id)
+    return live.where(*where).group_by(tasks.c.state)
+
+
 def results_after(job_id: str, index: int, count: int) -> sa.Select[Any]:
     """Results of completed app tasks after a chunk index."""
     columns = (tasks.c.chunk_index, tasks.c.fence, tasks.c.label, tasks.c.result)

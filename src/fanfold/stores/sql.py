@@ -14,9 +14,9 @@ from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.fairness import Candidate
 from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step
-from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey, TaskState
+from fanfold.jobs.models import AttemptKey, Job, JobState, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
-from fanfold.ports.store import AttemptRecord, EventRecord, Finished, JobFilter, Store, TaskResult
+from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
 from fanfold.stores import queries
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
@@ -186,6 +186,13 @@ class SqlStore:
             for row in connection.execute(queries.task_counts(job_ids)):
                 counts[row.job_id][TaskState(row.state)] = row.count_
         return counts
+
+    def counts(self, account_id: str | None = None) -> Counts:
+        """See `ports.store`."""
+        with self.database.reading() as connection:
+            by_job = {JobState(row.state): row.count_ for row in connection.execute(queries.jobs_by_state(account_id))}
+            by_task = {TaskState(row.state): row.count_ for row in connection.execute(queries.live_tasks(account_id))}
+        return Counts(by_job, by_task)
 
     def results(self, job_id: str) -> Iterator[TaskResult]:
         """See `ports.store`."""

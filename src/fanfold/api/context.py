@@ -1,0 +1,48 @@
+"""What routes are handed: the services, made by wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from fanfold.events.hub import Hub
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Executor
+from fanfold.ports.store import Store
+from fanfold.services.access import AccessService, RateLimits
+from fanfold.services.blocks import BlockService
+from fanfold.services.idempotency import IdempotencyService
+from fanfold.services.jobs import JobService
+from fanfold.services.logs import LogService
+from fanfold.services.results import ResultService
+from fanfold.services.templates import TemplateService
+from fanfold.services.uploads import UploadService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a route may ask. `public_url` is where clients reach this server, without a trailing slash."""
+
+    access: AccessService
+    limits: RateLimits
+    jobs: JobService
+    blocks: BlockService
+    templates: TemplateService
+    results: ResultService
+    logs: LogService
+    uploads: UploadService
+    idempotency: IdempotencyService
+    store: Store
+    executor: Executor
+    clock: Clock
+    hub: Hub
+    public_url: str
+    alive: Callable[[], bool]
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves a request."""
+    services: Services = request.app.state.services
+    return services

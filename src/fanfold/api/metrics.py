@@ -1,0 +1,78 @@
+"""What /metrics tells, in Prometheus's form: requests as they come, jobs, tasks and slots as they stand when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Executor
+from fanfold.ports.store import Store
+
+LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
+
+
+class Metrics:
+    """One process's metrics in a registry of its own."""
+
+    def __init__(self, store: Store, executor: Executor, clock: Clock) -> None:
+        self._registry = CollectorRegistry()
+        labels = ["route", "method", "status"]
+        self._requests = Counter("fanfold_requests", "Requests answered.", labels, registry=self._registry)
+        self._latency = Histogram(
+            "fanfold_request_seconds",
+            "Time to answer.",
+            ["route", "method"],
+            buckets=LATENCY_S,
+            registry=self._registry,
+        )
+        self._task_s = Histogram(
+            "fanfold_task_seconds", "Run time of programs.", ["outcome"], buckets=TASK_S, registry=self._registry
+        )
+        self._queue_s = Histogram(
+            "fanfold_queue_wait_seconds",
+            "From a task's being due to its start.",
+            buckets=TASK_S,
+            registry=self._registry,
+        )
+        self._registry.register(_Standing(store, executor))
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._latency.labels(route, method).observe(seconds)
+
+    def task_ended(self, outcome: str, run_s: float, waited_s: float) -> None:
+        """Count one ended attempt."""
+        self._task_s.labels(outcome).observe(run_s)
+        self._queue_s.observe(waited_s)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class _Standing:
+    """Jobs by state, tasks by state and slots, counted when asked."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
+        self._executor = executor
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges of this moment."""
+        jobs = GaugeMetricFamily("fanfold_jobs", "Jobs by state.", labels=["state"])
+        tasks = GaugeMetricFamily("fanfold_tasks", "Tasks of unfinished jobs by state.", labels=["state"])
+        counts = self._store.counts()
+        for state, count in counts.jobs.items():
+            jobs.add_metric([state.value], count)
+        for task_state, count in counts.tasks.items():
+            tasks.add_metric([task_state.value], count)
+        slots = GaugeMetricFamily("fanfold_slots", "Executor slots.", labels=["kind"])
+        busy = sum(runner["attempt"] is not None for runner in self._executor.runners())
+        slots.add_metric(["all"], self._executor.capacity().slots)
+        slots.add_metric(["busy"], busy)
+        yield from (jobs, tasks, slots)

@@ -1,0 +1,73 @@
+"""The server process: API, scheduler and runners; signals; drain.
+
+TERM or Ctrl-C: nothing more is started, running tasks get `drain_timeout_s` to end while the API still answers, the
+rest is given back, and the process ends. A second signal ends it at once; nothing is lost either way.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from fanfold.settings import Settings
+from fanfold.wiring_server import ServerParts, wire_server
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 0.05
+
+
+def serve(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
+    """Serve until told to stop; `ready` is called with the URL and, at first start, the API key."""
+    listener = socket.create_server((settings.host, settings.port), backlog=1024)
+    address = listener.getsockname()
+    url = settings.public_url.rstrip("/") or f"http://{_named(settings.host)}:{address[1]}"
+    parts = wire_server(settings, url)
+    key = parts.first_key()
+    config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
+    server = _Server(config, parts, settings.drain_timeout_s)
+    try:
+        parts.core.thread.start()
+        ready(url, key)
+        server.run(sockets=[listener])
+    finally:
+        parts.core.close()
+        listener.close()
+
+
+def _named(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - what a person typed, not what we bind to
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ending only when running tasks had their time."""
+
+    def __init__(self, config: uvicorn.Config, parts: ServerParts, drain_s: float) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._drain_s = drain_s
+        self._over = threading.Event()
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """First signal: drain, then exit. Second: exit."""
+        scheduler = self._parts.core.scheduler
+        if scheduler.draining:
+            self._over.set()
+            return
+        log.info("stopping: running tasks may end", signal=signal.Signals(sig).name, seconds=self._drain_s)
+        scheduler.drain()
+        threading.Thread(target=self._leave, name="fanfold-drain", daemon=True).start()
+
+    def _leave(self) -> None:
+        scheduler, clock = self._parts.core.scheduler, self._parts.core.clock
+        until = clock.monotonic() + self._drain_s
+        while not scheduler.idle() and clock.monotonic() < until and not self._over.wait(LOOK_EVERY_S):
+            continue
+        self.should_exit = True

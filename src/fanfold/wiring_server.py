@@ -1,0 +1,90 @@
+"""The composition root of a server: the core of `wiring`, and what its doors are handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from fanfold.api.app import make_app
+from fanfold.api.context import Services
+from fanfold.api.hosts import HostGuard
+from fanfold.api.metrics import Metrics
+from fanfold.effects import Effects
+from fanfold.events.hub import Hub
+from fanfold.services.access import AccessService, RateLimits
+from fanfold.services.blocks import BlockService
+from fanfold.services.idempotency import IdempotencyService
+from fanfold.services.jobs import JobService
+from fanfold.services.logs import LogService
+from fanfold.services.results import ResultService
+from fanfold.services.server_keys import server_keys
+from fanfold.services.signing import Signer
+from fanfold.services.templates import TemplateService
+from fanfold.services.uploads import UploadService
+from fanfold.services.validation import Validator
+from fanfold.settings import Settings
+from fanfold.stores.access import SqlAccess
+from fanfold.stores.blocks import SqlBlocks
+from fanfold.stores.idempotency import SqlIdempotency
+from fanfold.stores.uploads import SqlUploads
+from fanfold.wiring import Parts, wire
+
+
+@dataclass(frozen=True, slots=True)
+class ServerParts:
+    """What runs in a server process."""
+
+    core: Parts
+    app: FastAPI
+    access: AccessService
+
+    def first_key(self) -> str | None:
+        """At first start: the first account, and its key; None afterwards."""
+        return self.access.first_account()
+
+
+def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
+    """Everything of a server but its socket; `url` is where clients reach it."""
+    effects = effects or Effects()
+    effects.make_folder(settings.state)
+    keys = server_keys(settings.state, effects)
+    core = wire(settings, effects)
+    database, clock, hub = core.database, core.clock, Hub()
+    database.listen(hub.notify)
+    signer = Signer(keys.signer)
+    access = AccessService(SqlAccess(database), clock, keys.pepper)
+    blocks = BlockService(SqlBlocks(database), core.store, settings.state, effects, clock)
+    validator = Validator(blocks, core.sources, settings.container_fallback == "on")
+    services = Services(
+        access=access,
+        limits=RateLimits(clock, settings.requests_per_s),
+        jobs=JobService(core.store, validator, clock, core.wake),
+        blocks=blocks,
+        templates=TemplateService(SqlBlocks(database), clock),
+        results=ResultService(core.store, core.workspace, clock, signer, url),
+        logs=LogService(core.store, core.workspace),
+        uploads=UploadService(SqlUploads(database), core.store, core.workspace, clock, signer, url),
+        idempotency=IdempotencyService(SqlIdempotency(database), clock),
+        store=core.store,
+        executor=core.executor,
+        clock=clock,
+        hub=hub,
+        public_url=url,
+        alive=core.thread.is_alive,
+    )
+    hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
+    return ServerParts(core, make_app(services, Metrics(core.store, core.executor, clock), hosts), access)
+
+
+def _known_hosts(settings: Settings, url: str) -> frozenset[str]:
+    """By which names a server on loopback is known; one that listens elsewhere checks only what it is told."""
+    told = frozenset(_listed(settings.allowed_hosts))
+    if settings.host not in ("127.0.0.1", "::1", "localhost") and not told:
+        return frozenset()
+    return told | {"127.0.0.1", "::1", "localhost", urlsplit(url).hostname or "localhost"}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
