@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
+from fanfold.errors import BadInput, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
 from fanfold.pipeline.feeder import Feeder
@@ -33,6 +36,10 @@ from fanfold.services.validation import Validator
 from fanfold.settings import Settings
 from fanfold.signals import ThreadSignal
 
+if TYPE_CHECKING:
+    from fanfold.stores.database import Database
+    from fanfold.stores.sqlite import SqliteStore
+
 DATABASE = "fanfold.db"
 STAGE_THREADS = 4
 
@@ -42,7 +49,9 @@ class Parts:
     """What runs in one process."""
 
     settings: Settings
+    database: Database
     store: Store
+    sources: Sources
     workspace: Workspace
     executor: Executor
     scheduler: Scheduler
@@ -63,8 +72,16 @@ class Parts:
         self.store.close()
 
 
-def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[str] = RUNNER_COMMAND) -> Parts:
-    """Open the state folder, start the runners and the scheduler. Raises Conflict where another process has it."""
+def wire(
+    settings: Settings,
+    effects: Effects | None = None,
+    runner: Sequence[str] = RUNNER_COMMAND,
+    find_sources: FindSources | None = None,
+) -> Parts:
+    """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it.
+
+    `find_sources` makes the data sources where they are not those of `fanfold run`.
+    """
     effects = effects or Effects()
     clock, wake = SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
@@ -72,13 +89,14 @@ def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[st
     executor: Executor = executor_class(settings.slots, effects, clock, wake, settings.kill_grace_s, runner)
     store = _opened(settings.state / DATABASE, effects, executor)
     workspace = Workspace(settings.state, effects)
+    sources = find_sources(store.database, workspace, clock) if find_sources else local_sources(effects)
     orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=store,
         workspace=workspace,
         clock=clock,
-        sources=Sources(effects),
+        sources=sources,
         planners=BuiltinPlanners(),
         largest=lambda: executor.capacity().largest,
         stopping=lambda: scheduler.stopping,
@@ -89,13 +107,15 @@ def wire(settings: Settings, effects: Effects | None = None, runner: Sequence[st
     reconciler = Reconciler(store, workspace, feeder, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(settings.state, effects))
-    validator = Validator(blocks, tools.sources, settings.container_fallback == "on")
+    validator = Validator(blocks, sources, settings.container_fallback == "on")
     jobs = JobService(store, validator, clock, wake)
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
-    return Parts(settings, store, workspace, executor, scheduler, jobs, clock, wake, thread, workers)
+    return Parts(
+        settings, store.database, store, sources, workspace, executor, scheduler, jobs, clock, wake, thread, workers
+    )
 
 
-def _opened(database: Path, effects: Effects, executor: Executor) -> Store:
+def _opened(database: Path, effects: Effects, executor: Executor) -> SqliteStore:
     """Open the store while the runners start: what it imports takes as long as they do."""
     from fanfold.stores.sqlite import SqliteStore
 
@@ -109,13 +129,27 @@ def _opened(database: Path, effects: Effects, executor: Executor) -> Store:
 class Sources:
     """Finds the adapter of a data source or destination; each is made once."""
 
-    def __init__(self, effects: Effects) -> None:
-        self._effects = effects
+    def __init__(self, makers: Mapping[str, Callable[[], DataSource]]) -> None:
+        self._makers = makers
         self._made: dict[str, DataSource] = {}
 
     def __call__(self, ref: DataRef) -> DataSource:
         """The adapter; raises BadInput for an unknown descriptor."""
         name = ref.descriptor
+        if name not in self._makers:
+            known = ", ".join(sorted(self._makers))
+            raise BadInput(
+                "unknown kind of place", [Problem("dataSourceDescriptor", f"found {name[:100]!r}; known are {known}")]
+            )
         if name not in self._made:
-            self._made[name] = load(DATA_SOURCES, name, "dataSourceDescriptor")(self._effects)
+            self._made[name] = self._makers[name]()
         return self._made[name]
+
+
+FindSources = Callable[["Database", Workspace, Clock], Sources]
+
+
+def local_sources(effects: Effects) -> Sources:
+    """The places that `fanfold run` knows: nothing, and this machine's files."""
+    what = "dataSourceDescriptor"
+    return Sources({name: partial(load(DATA_SOURCES, name, what), effects) for name in ("bypass", "local")})

@@ -13,6 +13,7 @@ from fanfold.errors import FanfoldError, Unavailable
 
 COMMANDS = {
     "run": "fanfold.cli.run:app",
+    "up": "fanfold.cli.up:app",
     "app": "fanfold.cli.blocks:app",
     "version": "fanfold.cli.version:app",
 }
