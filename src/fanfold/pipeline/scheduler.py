@@ -25,7 +25,7 @@ from fanfold.pipeline.judge import judge
 from fanfold.pipeline.partition import partition
 from fanfold.pipeline.prepare import LOOK_AGAIN, prepare
 from fanfold.pipeline.reconcile import Reconciler
-from fanfold.pipeline.tools import Stage, StageResult, Tools
+from fanfold.pipeline.tools import Stage, StageResult, Tools, is_out_of_time, out_of_time
 from fanfold.ports.signals import Signal
 
 STAGES: Mapping[Work, Stage] = {
@@ -153,12 +153,15 @@ class Scheduler:
 
     def _launch(self) -> None:
         """Give due jobs' work to the workers."""
-        for job in self._tools.store.due_jobs(self._tools.clock.now(), DUE_AT_ONCE):
+        now = self._tools.clock.now()
+        for job in self._tools.store.due_jobs(now, DUE_AT_ONCE):
             if job.id in self._busy:
                 continue
-            if job.deadline_at is not None and job.deadline_at <= self._tools.clock.now():
-                self._write(job, StageResult(_out_of_time(job)))
+            if is_out_of_time(job, now) and WORK[job.state] is not Work.DELIVER:
+                self._write(job, StageResult(out_of_time(job)))
                 continue
+            if job.due_at is not None and job.due_at > now:
+                continue  # out of time, and what it had delivered cannot be taken back just now
             future = self._workers.submit(STAGES[WORK[job.state]], job, self._tools)
             self._busy[job.id] = (job, future)
             future.add_done_callback(lambda _: self._wake.wake())
@@ -199,8 +202,3 @@ class Scheduler:
         log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__)
         if job.state in ENDED:
             self._feeder.forget(job)
-
-
-def _out_of_time(job: Job) -> Failed:
-    limit = job.config.job_timeout_s
-    return Failed("job_timeout", f"it did not end within its time limit of {limit:g} s (config.jobTimeout)")

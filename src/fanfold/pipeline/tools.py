@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from fanfold.jobs.blocks import Device
@@ -55,6 +56,17 @@ state, never calls the next stage, and is safe to repeat."""
 def failed(reason: str, message: str) -> StageResult:
     """The stage found that the job cannot go on."""
     return StageResult(Failed(reason, message))
+
+
+def is_out_of_time(job: Job, now: datetime) -> bool:
+    """Whether the job's time limit is over."""
+    return job.deadline_at is not None and job.deadline_at <= now
+
+
+def out_of_time(job: Job) -> Failed:
+    """The job's time limit is over."""
+    limit = job.config.job_timeout_s
+    return Failed("job_timeout", f"it did not end within its time limit of {limit:g} s (config.jobTimeout)")
 
 
 def engine_task(job: Job, role: Role, tools: Tools) -> Task:
