@@ -98,7 +98,7 @@ class ShellPeer:
     def version(self) -> str:
         return first_line(self.program, "--version")
 
-    def command(self, run: Run) -> list[str]:  # noqa: ARG002 - all it needs is in the environment
+    def command(self, run: Run) -> list[str]:
         return ["bash", str(HERE / f"{self.name}.sh")]
 
     def environment(self, run: Run) -> Mapping[str, str]:
