@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,3 +30,23 @@ def new(
     print(f"made {made}; its program is {made / 'app' / 'main.py'}")
     if kind == "app":
         print(f"try it: fanfold run --app {made} --partitioner split-lines --assembler concat INPUT -o out")
+
+
+@app.command("test")
+def try_one(  # noqa: PLR0917 - one parameter an option
+    block: Annotated[Path, typer.Argument(metavar="APP", help="A block folder or a script.")],
+    chunk: Annotated[Path, typer.Option("--chunk", help="A file that holds what one chunk would.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Such as case=upper.")
+    ] = None,
+    python: Annotated[
+        str, typer.Option(help="Interpreter for Python programs; default: Fanfold's own.")
+    ] = sys.executable,
+    task_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for the program.")] = 3600.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folders it ran in, and say where.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Run an app on one chunk, here, exactly as a runner would, with its log on screen."""
+    from fanfold.cli.trial import Trial, try_app
+
+    raise typer.Exit(int(try_app(Trial(block, chunk, tuple(param or ()), python, task_timeout, keep, json))))

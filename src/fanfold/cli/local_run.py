@@ -1,11 +1,7 @@
-"""A run on this machine from wish to exit code: find its state, wire the parts, watch, tell how it ended.
-
-The state of a run lies under XDG_STATE_HOME, keyed by its absolute output folder, so that --resume finds it again.
-"""
+"""A run on this machine from wish to exit code: find its state, wire the parts, watch, tell how it ended."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,31 +9,47 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fanfold.api.translate import job_json
 from fanfold.cli.exits import Exit
-from fanfold.cli.progress import Display, display_for
+from fanfold.cli.notices import changes_since, notices_of
+from fanfold.cli.run_state import LOCAL_ACCOUNT, check_place, earlier_job, refuse_filled, state_of
 from fanfold.cli.wishes import Wish, draft_of
-from fanfold.datasources.local import MANIFEST, PART, PENDING
-from fanfold.errors import BadInput, Conflict
+from fanfold.errors import Unavailable
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.progress import progress_of
-from fanfold.ports.store import JobFilter
-from fanfold.settings import Settings, state_home
-from fanfold.wiring import DATABASE, Parts, wire
+from fanfold.settings import Settings
+from fanfold.wiring import Parts, wire
 
-LOCAL_ACCOUNT = "local"
+if TYPE_CHECKING:
+    from fanfold.cli.ending import Ending
+    from fanfold.cli.progress import Display
+
 WATCH_EVERY_S = 0.1
+MANIFEST = ".fanfold-output.json"
 
 
 def carry_out(wish: Wish) -> Exit:
     """Run, or continue, and say how it ended."""
     output = wish.output.absolute()
-    state = state_home() / "runs" / hashlib.sha256(str(output).encode()).hexdigest()[:16]
-    _check_output(wish, output, state)
-    if wish.force:
+    state = state_of(output)
+    check_place(wish, output, state)
+    with _interrupts() as interrupted:
+        parts = _wired(wish, state)
+        try:
+            job, notices = _begun(wish, parts)
+            parts.thread.start()
+            job = _watched(wish, parts, job, notices, interrupted)
+            ending = _ending(parts, job, output)
+        finally:
+            parts.close()
+    if job.state is JobState.COMPLETE:  # nothing of it is needed any more
         shutil.rmtree(state, ignore_errors=True)
+    return _told(wish, ending, parts, notices)
+
+
+def _wired(wish: Wish, state: Path) -> Parts:
     settings = Settings.load(
         environment=os.environ,
         state=state,
@@ -45,62 +57,40 @@ def carry_out(wish: Wish) -> Exit:
         python=wish.python,
         oversize="clamp",
     )
-    parts = wire(settings)
-    with _interrupts() as interrupted, display_for(wish) as display:
-        try:
-            job = _begun(wish, parts)
-            parts.thread.start()
-            job = _watched(parts, job, display, interrupted)
-        finally:
-            parts.close()
-        return _told(wish, parts, job, output, display)
-
-
-def _check_output(wish: Wish, output: Path, state: Path) -> None:
-    """Refuse an output folder that is not empty, unless the run is to be continued or started over."""
-    if wish.resume and wish.force:
-        raise BadInput("--resume continues a run and --force starts it over: give one of them")
-    if output.exists() and not output.is_dir():
-        raise BadInput(f"the output '{wish.output}' is a file; name a folder")
-    interrupted = (state / DATABASE).exists()
-    if wish.resume and not interrupted:
-        raise BadInput(f"there is no interrupted run to '{wish.output}'; leave --resume out to start one")
-    if wish.resume or wish.force:
-        return
-    if interrupted:
-        raise Conflict(
-            f"an earlier run to '{wish.output}' was interrupted.", hint="--resume continues it, --force starts over."
-        )
-    if output.is_dir() and any(not _ours(entry.name) for entry in output.iterdir()):
-        raise Conflict(
-            f"the output folder '{wish.output}' is not empty.", hint="Name another one, or replace files with --force."
-        )
-
-
-def _ours(name: str) -> bool:
-    return name == PENDING or name.endswith(PART)
-
-
-def _begun(wish: Wish, parts: Parts) -> Job:
-    """The job of this run: the one that was interrupted, or a new one that passed validation."""
-    found, _ = parts.store.jobs(JobFilter(account_id=LOCAL_ACCOUNT, limit=1))
-    if found and found[0].state is not JobState.NEW:
-        return found[0]
     try:
-        job = found[0] if found else parts.jobs.create(LOCAL_ACCOUNT, "you", **draft_of(wish))
-        return parts.jobs.run(LOCAL_ACCOUNT, job.id, "you")
-    except BaseException:
-        _discard(parts)
+        return wire(settings)
+    except OSError as err:
+        hint = "Free some space, or set XDG_STATE_HOME to another place."
+        raise Unavailable(f"the state folder '{state}' cannot be used: {err.strerror}.", hint=hint) from err
+
+
+def _begun(wish: Wish, parts: Parts) -> tuple[Job, list[str]]:
+    """The job of this run, the interrupted one or a new one that passed validation, and what to know about it."""
+    job = earlier_job(wish, parts.store)
+    if job is not None and job.state is not JobState.NEW:
+        return job, list(changes_since(wish, job))
+    try:
+        if job is None:
+            refuse_filled(wish.output)
+            job = parts.jobs.create(LOCAL_ACCOUNT, "you", **draft_of(wish))
+        job = parts.jobs.run(LOCAL_ACCOUNT, job.id, "you")
+    except BaseException:  # nothing was run: leave no state behind that would look like an interrupted run
+        shutil.rmtree(parts.settings.state, ignore_errors=True)
         raise
+    return job, list(notices_of(job, parts.executor.capacity().largest))
 
 
-def _discard(parts: Parts) -> None:
-    """Nothing was run: leave no state behind that would look like an interrupted run."""
-    shutil.rmtree(parts.settings.state, ignore_errors=True)
-
-
-def _watched(parts: Parts, job: Job, display: Display, interrupted: list[int]) -> Job:
+def _watched(wish: Wish, parts: Parts, job: Job, notices: list[str], interrupted: list[int]) -> Job:
     """Show progress until the job has ended or somebody interrupts."""
+    from fanfold.cli.progress import display_for  # 40 ms, while the first stages run
+
+    with display_for(wish) as display:
+        for notice in notices:
+            display.note(notice)
+        return _followed(parts, job, display, interrupted)
+
+
+def _followed(parts: Parts, job: Job, display: Display, interrupted: list[int]) -> Job:
     while True:
         job = parts.store.job(job.id)
         display.show(job, progress_of(job, parts.clock.now()))
@@ -129,22 +119,46 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _told(wish: Wish, parts: Parts, job: Job, output: Path, display: Display) -> Exit:
-    """Print how it ended; the state of a run that is complete is not needed any more."""
-    files = _delivered(output)
-    if job.state is JobState.COMPLETE:
-        shutil.rmtree(parts.settings.state, ignore_errors=True)
+def _ending(parts: Parts, job: Job, output: Path) -> Ending:
+    """Everything there is to tell, gathered while the store is open."""
+    from fanfold.cli.ending import Ending, failure_of
+
+    logs = parts.workspace.job(job.id).logs
+    failure = failure_of(job, parts.store, logs) if job.state is JobState.FAILED else None
+    return Ending(job, output, _delivered(output, job), logs, failure)
+
+
+def _delivered(output: Path, job: Job) -> tuple[str, ...]:
+    """The names of the files that this job delivered."""
+    try:
+        manifest = json.loads((output / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return ()
+    return tuple(entry["name"] for entry in manifest["files"]) if manifest["jobId"] == job.id else ()
+
+
+def _told(wish: Wish, ending: Ending, parts: Parts, notices: list[str]) -> Exit:
+    job = ending.job
     if wish.as_json:
-        print(json.dumps({"job": job_json(job, parts.clock.now()), "output": str(output), "files": files}, indent=2))
+        print(json.dumps(_json(ending, parts, notices), indent=2))
     else:
-        display.tell_end(job, output, files, parts.settings.state)
+        from fanfold.cli.ending import tell
+
+        tell(ending)
     if job.state is JobState.COMPLETE:
         return Exit.PARTIAL if job.partial else Exit.OK
     return Exit.JOB_FAILED if job.state is JobState.FAILED else Exit.INTERRUPTED
 
 
-def _delivered(output: Path) -> list[str]:
-    try:
-        return [entry["name"] for entry in json.loads((output / MANIFEST).read_bytes())["files"]]
-    except FileNotFoundError:
-        return []
+def _json(ending: Ending, parts: Parts, notices: list[str]) -> dict[str, object]:
+    """The ended job under its public names, where its output is, and where its logs are unless it is complete."""
+    from fanfold.api.translate import job_json
+
+    kept = ending.job.state is not JobState.COMPLETE
+    return {
+        "job": job_json(ending.job, parts.clock.now()),
+        "output": str(ending.output),
+        "files": list(ending.files),
+        "notices": notices,
+        "logs": str(ending.logs) if kept else None,
+    }

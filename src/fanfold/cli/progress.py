@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -16,20 +15,22 @@ from rich.table import Table
 from rich.text import Text
 
 from fanfold.cli.wishes import Wish
-from fanfold.jobs.models import Job, JobState
+from fanfold.jobs.models import Job
 from fanfold.jobs.progress import Progress
 
 PLAIN_EVERY_S = 2.0
+WIDEST_BAR = 30
+NARROWEST_BAR = 5
 
 
 class Display(Protocol):
     """Where a run is shown."""
 
+    def note(self, text: str) -> None:
+        """Tell something once, in a line of its own."""
+
     def show(self, job: Job, progress: Progress) -> None:
         """Show where the job is now."""
-
-    def tell_end(self, job: Job, output: Path, files: list[str], state: Path) -> None:
-        """Tell how it ended."""
 
 
 @contextmanager
@@ -37,30 +38,29 @@ def display_for(wish: Wish) -> Iterator[Display]:
     """The display that suits the options and the terminal."""
     console = Console(stderr=True, highlight=False)
     if wish.quiet or wish.as_json:
-        yield _Quiet(console)
+        yield Quiet(console)
     elif console.is_terminal:
         with Live(console=console, refresh_per_second=10, transient=True) as live:
-            yield _Drawn(console, live)
+            yield Drawn(console, live)
     else:
-        yield _Plain(console)
+        yield Plain(console)
 
 
-class _Quiet:
-    """Tells the end only."""
+class Quiet:
+    """Tells notices only."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(f"[yellow]notice:[/] {escape(text)}", soft_wrap=True)
+
     def show(self, job: Job, progress: Progress) -> None:
         """Nothing on the way."""
 
-    def tell_end(self, job: Job, output: Path, files: list[str], state: Path) -> None:
-        """One or a few lines."""
-        for line in _ending(job, output, files, state):
-            self._console.print(line, soft_wrap=True)
 
-
-class _Plain(_Quiet):
+class Plain(Quiet):
     """A line at every change of stage, and one every two seconds of running."""
 
     def __init__(self, console: Console) -> None:
@@ -73,10 +73,10 @@ class _Plain(_Quiet):
         now = time.monotonic()
         if progress.phase != self._phase or (now >= self._next and progress.phase == "running"):
             self._phase, self._next = progress.phase, now + PLAIN_EVERY_S
-            self._console.print(" ".join([f"{progress.phase:<14}", *_numbers(progress)]).rstrip(), soft_wrap=True)
+            self._console.print("  ".join([f"{progress.phase:<13}", *numbers(progress)]).rstrip(), soft_wrap=True)
 
 
-class _Drawn(_Quiet):
+class Drawn(Quiet):
     """One line that is drawn in place."""
 
     def __init__(self, console: Console, live: Live) -> None:
@@ -85,32 +85,41 @@ class _Drawn(_Quiet):
 
     def show(self, job: Job, progress: Progress) -> None:
         """Draw the present moment."""
-        line = Table.grid(padding=(0, 1))
-        line.add_row(
-            Text(f"{progress.phase:<14}", style="bold cyan"),
-            ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=30),
-            *(Text(number) for number in _numbers(progress)),
-            Text(job.waiting_reason, style="yellow"),
-        )
-        self._live.update(line)
-
-    def tell_end(self, job: Job, output: Path, files: list[str], state: Path) -> None:
-        """Put the last lines below."""
-        self._live.stop()
-        super().tell_end(job, output, files, state)
+        self._live.update(drawn(progress, job.waiting_reason, self._console.width))
 
 
-def _numbers(progress: Progress) -> list[str]:
+def drawn(progress: Progress, waiting_reason: str, width: int) -> Table:
+    """The live line; what does not fit into `width` columns is cut at its end, and the bar is the first to shrink."""
+    texts = [Text(f"{progress.phase:<13}", style="bold cyan"), *(Text(number) for number in numbers(progress))]
+    if progress.failed:
+        texts[-1].stylize("red")
+    if waiting_reason:
+        texts.append(Text(waiting_reason, style="yellow", overflow="ellipsis"))
+    line = Table.grid(padding=(0, 1))
+    for _ in range(len(texts) + 1):
+        line.add_column(no_wrap=True)
+    room = width - sum(len(text) + 1 for text in texts) - 2
+    bar = ProgressBar(
+        total=max(progress.total, 1),
+        completed=progress.done + progress.failed,
+        width=max(NARROWEST_BAR, min(WIDEST_BAR, room)),
+    )
+    line.add_row(texts[0], bar, *texts[1:])
+    return line
+
+
+def numbers(progress: Progress) -> list[str]:
+    """Chunks done of all, throughput, time left, failures; empty before there are chunks."""
     if not progress.total:
         return []
-    numbers = [f"{progress.done:,}/{progress.total:,} chunks"]
+    found = [f"{progress.done:,}/{progress.total:,} chunks"]
     if progress.per_s:
-        numbers.append(f"{progress.per_s:.1f}/s")
+        found.append(f"{progress.per_s:.1f}/s")
     if progress.eta_s is not None:
-        numbers.append(f"{clock_time(progress.eta_s)} left")
+        found.append(f"{clock_time(progress.eta_s)} left")
     if progress.failed:
-        numbers.append(f"{progress.failed} failed")
-    return numbers
+        found.append(f"{progress.failed} failed")
+    return found
 
 
 def clock_time(seconds: float) -> str:
@@ -121,25 +130,3 @@ def clock_time(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02}s"
     return f"{whole // 3600}h {whole % 3600 // 60:02}m"
-
-
-def _ending(job: Job, output: Path, files: list[str], state: Path) -> Iterator[str]:
-    for warning in job.warnings:
-        yield f"[yellow]warning:[/] {escape(warning)}"
-    tally, took = job.tally, clock_time(job.duration_s(job.ended_at or job.created_at) or 0.0)
-    if job.state is JobState.COMPLETE:
-        tolerated = f", {tally.failed} failed and tolerated" if job.partial else ""
-        yield f"[bold green]complete[/] {tally.done:,} chunks{tolerated} in {took}"
-        shown = ", ".join(escape(name) for name in files[:5]) + (" ..." if len(files) > 5 else "")
-        yield f"{len(files)} file{'' if len(files) == 1 else 's'} in {escape(str(output))}: {shown}"
-    elif job.state is JobState.FAILED:
-        yield f"[bold red]failed[/] while {_stage(job)}: {escape(job.error_message)}"
-        yield f"logs are in {escape(str(state / 'jobs' / job.id / 'logs'))}"
-    else:
-        yield f"interrupted with {tally.done:,} of {tally.total:,} chunks done; continue with --resume"
-
-
-def _stage(job: Job) -> str:
-    """The word for the state before FAILED."""
-    passed = [state for state in JobState if state in job.state_timestamps and state is not JobState.FAILED]
-    return passed[-1].word if passed else "new"

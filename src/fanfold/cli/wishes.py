@@ -88,7 +88,7 @@ def params_of(given: Sequence[str], defaults: Mapping[str, Any]) -> JobParams:
         if role not in ROLES or not dot or not key or not equals:
             problems.append(Problem(f"-p {text}", "expected ROLE.KEY=VALUE with a role of " + ", ".join(ROLES)))
         else:
-            _set(params[role], key.split("."), _value(value))
+            _set(params[role], key.split("."), value_of(value))
     if problems:
         raise BadInput("the params are not right", problems)
     return JobParams(params["partitioner"], params["app"], params["assembler"])
@@ -102,7 +102,8 @@ def _set(target: dict[str, Any], path: list[str], value: Any) -> None:
     target[path[-1]] = value
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A param's value: JSON where it reads as JSON, else the text itself."""
     try:
         return json.loads(text)
     except ValueError:

@@ -7,8 +7,6 @@ from datetime import datetime
 
 from fanfold.jobs.models import Job, JobState
 
-SHOWN_PHASES = ("starting", "staging input", "partitioning", "running", "merging", "delivering", "complete", "failed")
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -24,7 +22,7 @@ class Progress:
     bytes_out: int
 
 
-_PHASES = {
+PHASES = {
     JobState.NEW: "draft",
     JobState.STARTED: "starting",
     JobState.UPLOADING: "staging input",
@@ -37,6 +35,7 @@ _PHASES = {
     JobState.COMPLETE: "complete",
     JobState.FAILED: "failed",
 }
+"""What a person is told a job is doing in a state."""
 
 
 def progress_of(job: Job, now: datetime) -> Progress:
@@ -50,5 +49,5 @@ def progress_of(job: Job, now: datetime) -> Progress:
     running = job.state is JobState.PARTITIONED and ended
     eta = (tally.total - ended) / per_s if running and per_s else None
     return Progress(
-        _PHASES[job.state], tally.done, tally.failed, tally.total, per_s, eta, tally.bytes_in, tally.bytes_out
+        PHASES[job.state], tally.done, tally.failed, tally.total, per_s, eta, tally.bytes_in, tally.bytes_out
     )

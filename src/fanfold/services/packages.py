@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, BadManifest, NotFound, Problem
+from fanfold.errors import BadInput, BadManifest, NotFound, Problem, Refused
 from fanfold.jobs.blocks import BlockType, Manifest, read_manifest
 from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.params import check_schema
+from fanfold.services.siblings import imported_beside
 
 MAX_FILES = 10_000
 MAX_BYTES = 512 * 1024 * 1024
@@ -33,6 +34,17 @@ class ReadBlock:
     pinned: PinnedBlock
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A block as it lies on disk: `files` below `base` are its program."""
+
+    manifest: Manifest
+    data: dict[str, Any]
+    schema: dict[str, Any]
+    base: Path
+    files: list[Path]
+
+
 class Packages:
     """Takes block folders and single scripts into the storage below `root`."""
 
@@ -42,43 +54,15 @@ class Packages:
 
     def take(self, path: Path, wanted: BlockType) -> ReadBlock:
         """Pin a block folder or a script; raises BadManifest or NotFound with the mend."""
-        if path.is_dir():
-            return self._take_folder(path, wanted)
-        if path.is_file():
-            return self._take_script(path, wanted)
-        raise NotFound(f"there is no block folder or script '{path}'; check the spelling, or name a built-in block")
-
-    def _take_folder(self, path: Path, wanted: BlockType) -> ReadBlock:
-        data = _json_file(path / "manifest.json", f"'{path}' has no manifest.json; type: fanfold app new NAME")
-        manifest = read_manifest(data)
-        if manifest.type is not wanted:
-            expected = f'expected "{wanted.value}", found "{manifest.type.value}"'
-            raise BadManifest(f"'{path}' cannot be used here", [Problem("type", expected)])
-        if not (path / "app").is_dir():
-            raise BadManifest(f"'{path}' has no folder 'app' with the program", [])
-        if not (path / "app" / manifest.entrypoint).is_file():
-            raise BadManifest(f"'{path}'", [Problem("entrypoint", f"there is no file 'app/{manifest.entrypoint}'")])
-        schema = _json_file(path / "schema.json", "") if (path / "schema.json").is_file() else {}
-        check_schema(schema)
-        return self._pinned(manifest, dict(data), schema, path / "app", _files(path / "app"))
-
-    def _take_script(self, path: Path, wanted: BlockType) -> ReadBlock:
-        """A single file becomes a block of its own, with nothing in its manifest but its name."""
-        name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.stem)[:64] or "script"
-        data = {"name": name, "version": "0.1", "type": wanted.value, "entrypoint": path.name, "platform": "process"}
-        return self._pinned(read_manifest(data), data, {}, path.parent, iter([path]))
-
-    def _pinned(
-        self, manifest: Manifest, data: dict[str, Any], schema: dict[str, Any], base: Path, files: Iterator[Path]
-    ) -> ReadBlock:
-        listed = sorted(files)
-        sha256 = _content_hash(manifest, base, listed)
+        found = _found(path, wanted)
+        sha256 = _content_hash(found)
         key = f"packages/{sha256}"
         if not (self._root / key).is_dir():
-            self._copy(base, listed, self._root / key)
+            self._copy(found.base, found.files, self._root / key)
+        manifest = found.manifest
         block_id = f"local/{manifest.name}@{manifest.version}"
-        pinned = PinnedBlock(block_id, manifest.name, manifest.version, 1, sha256, key, False, data)
-        return ReadBlock(manifest, schema, pinned)
+        pinned = PinnedBlock(block_id, manifest.name, manifest.version, 1, sha256, key, False, found.data)
+        return ReadBlock(manifest, found.schema, pinned)
 
     def _copy(self, base: Path, files: list[Path], target: Path) -> None:
         part = target.with_name(f".{target.name}.part")
@@ -90,6 +74,44 @@ class Packages:
             place.write_bytes(file.read_bytes())
             os.chmod(place, 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
         self._effects.rename(part, target)
+
+
+def content_sha256(path: Path, wanted: BlockType) -> str:
+    """The hash that `take` would pin a block folder or script under now; "" where it could not be taken."""
+    try:
+        return _content_hash(_found(path, wanted))
+    except Refused:
+        return ""
+
+
+def _found(path: Path, wanted: BlockType) -> _Found:
+    if path.is_dir():
+        return _in_folder(path, wanted)
+    if path.is_file():
+        return _of_script(path, wanted)
+    raise NotFound(f"there is no block folder or script '{path}'; check the spelling, or name a built-in block")
+
+
+def _in_folder(path: Path, wanted: BlockType) -> _Found:
+    data = _json_file(path / "manifest.json", f"'{path}' has no manifest.json; type: fanfold app new NAME")
+    manifest = read_manifest(data)
+    if manifest.type is not wanted:
+        expected = f'expected "{wanted.value}", found "{manifest.type.value}"'
+        raise BadManifest(f"'{path}' cannot be used here", [Problem("type", expected)])
+    if not (path / "app").is_dir():
+        raise BadManifest(f"'{path}' has no folder 'app'; put the program into it")
+    if not (path / "app" / manifest.entrypoint).is_file():
+        raise BadManifest(f"'{path}'", [Problem("entrypoint", f"there is no file 'app/{manifest.entrypoint}'")])
+    schema = _json_file(path / "schema.json", "") if (path / "schema.json").is_file() else {}
+    check_schema(schema)
+    return _Found(manifest, dict(data), schema, path / "app", sorted(_files(path / "app")))
+
+
+def _of_script(path: Path, wanted: BlockType) -> _Found:
+    """A single file, with the modules beside it that it imports, becomes a block with nothing but a name."""
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.stem)[:64] or "script"
+    data = {"name": name, "version": "0.1", "type": wanted.value, "entrypoint": path.name, "platform": "process"}
+    return _Found(read_manifest(data), data, {}, path.parent, sorted({path, *imported_beside(path)}))
 
 
 def _json_file(path: Path, missing: str) -> dict[str, Any]:
@@ -118,10 +140,11 @@ def _files(folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _content_hash(manifest: Manifest, base: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256(repr(manifest).encode())
-    for file in files:
+def _content_hash(found: _Found) -> str:
+    digest = hashlib.sha256(repr(found.manifest).encode())
+    for file in found.files:
         data = file.read_bytes()
-        digest.update(f"{file.relative_to(base)}\0{file.stat().st_mode & stat.S_IXUSR}\0{len(data)}\0".encode())
+        executable = file.stat().st_mode & stat.S_IXUSR
+        digest.update(f"{file.relative_to(found.base)}\0{executable}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()

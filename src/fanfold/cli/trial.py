@@ -1,0 +1,236 @@
+"""One chunk through one app, here, exactly as a runner would: the same staging, environment, log and judgement."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanfold.builtin.registry import names
+from fanfold.cli.exits import Exit
+from fanfold.cli.wishes import value_of
+from fanfold.clocks import SteadyClock
+from fanfold.effects import Effects, etag_of
+from fanfold.errors import BadInput, BadParams, NotFound, Problem
+from fanfold.jobs import contract
+from fanfold.jobs.blocks import BlockType
+from fanfold.jobs.models import AttemptKey, RangeChunk, Role, TaskKey
+from fanfold.jobs.params import params_problems, with_defaults
+from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
+from fanfold.pipeline.workspace import Workspace
+from fanfold.platforms.process import ProcessPlatform
+from fanfold.ports.executor import Input, RunOrder
+from fanfold.runner.process_tree import adopt_orphans
+from fanfold.runner.run import Run, folders_of
+from fanfold.runner.staging import manifest_files
+from fanfold.services.packages import Packages, ReadBlock
+
+JOB = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The options of `fanfold app test`."""
+
+    app: Path
+    chunk: Path
+    params: tuple[str, ...]
+    python: str
+    timeout_s: float
+    keep: bool
+    as_json: bool
+
+
+def try_app(trial: Trial) -> Exit:
+    """Run it, print its log as it comes, then what it left and what it used."""
+    if not trial.chunk.is_file():
+        raise NotFound(f"there is no chunk file '{trial.chunk}'; name a file with what one chunk holds")
+    place = Path(tempfile.mkdtemp(prefix="fanfold-trial-"))
+    try:
+        order = _order(trial, place)
+        outcome = _carried_out(order, print if not trial.as_json else _to_stderr)
+        _tell(trial, outcome, folders_of(order).published)
+    finally:
+        if trial.keep:
+            print(f"kept: {place}", file=sys.stderr)
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+    if isinstance(outcome, Succeeded):
+        return Exit.OK
+    return Exit.JOB_FAILED if isinstance(outcome, ProgramFailed) else Exit.INTERRUPTED
+
+
+def _order(trial: Trial, place: Path) -> RunOrder:
+    """What a runner would be told about this chunk."""
+    effects = Effects()
+    workspace = Workspace(place, effects)
+    block = _block(trial.app, Packages(place, effects))
+    params = _params(block, trial.params)
+    workspace.job(JOB).make()
+    chunk = trial.chunk.absolute()
+    info = chunk.stat()
+    data = RangeChunk(str(chunk), etag_of(info), 0, info.st_size)
+    task = TaskKey(JOB, Role.APP, 0)
+    entrypoint = block.manifest.entrypoint
+    return RunOrder(
+        attempt=AttemptKey(task, 1),
+        number=1,
+        folder=str(workspace.job(JOB).path),
+        package=str(workspace.package(block.pinned.package)),
+        entrypoint=entrypoint,
+        interpreter=(trial.python,) if entrypoint.endswith(".py") else (),
+        inputs=(Input(contract.CHUNK_FILE, chunk=data),),
+        params=json.dumps(params),
+        timeout_s=trial.timeout_s,
+        device=block.manifest.device,
+        env={
+            contract.JOB_ID: JOB,
+            contract.TASK_ID: task.task_id,
+            contract.CHUNK_INDEX: "0",
+            contract.NUM_CHUNKS: "1",
+            contract.ATTEMPT: "1",
+            contract.SHARED_CACHE_DIR: str(workspace.shared_cache()),
+            contract.USER_CACHE_DIR: str(workspace.cache(JOB)),
+        },
+    )
+
+
+def _block(path: Path, packages: Packages) -> ReadBlock:
+    if not path.exists() and path.name in names("partitioner") + names("assembler"):
+        raise BadInput(f"'{path}' is not an app but a built-in block; name the folder or script of an app")
+    return packages.take(path, BlockType.APP)
+
+
+def _params(block: ReadBlock, given: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` texts, checked against the app's schema; `app.key=value` is the same, as `fanfold run` writes it."""
+    params: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.removeprefix("app.").partition("=")
+        if not key or not equals:
+            raise BadParams("the params are not right", [Problem(f"-p {text}", "expected KEY=VALUE")])
+        params[key] = value_of(value)
+    problems = params_problems(block.schema, params, "params")
+    if problems:
+        raise BadParams("the params are not right", problems)
+    return with_defaults(block.schema, params)
+
+
+def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
+    """Run to the end; Ctrl-C ends the program and all its processes."""
+    adopt_orphans()
+    effects = Effects()
+    run = Run(order, ProcessPlatform(effects), effects, SteadyClock(), "here", kill_grace_s=1.0)
+    log = _Log(folders_of(order).log, say)
+    with _stopped_by_signals(run):
+        run.begin()
+        if run.running is None:
+            run.clean()
+        else:
+            _watch(run, log)
+    log.show()
+    assert run.outcome is not None
+    return run.outcome
+
+
+def _watch(run: Run, log: _Log) -> None:
+    assert run.running is not None
+    with selectors.DefaultSelector() as selector:
+        output = selector.register(run.running.output(), selectors.EVENT_READ)
+        ended = selector.register(run.running.ended_fd(), selectors.EVENT_READ)
+        while True:
+            ready = [key for key, _ in selector.select(run.wait_s())]
+            if output in ready and not run.on_output():
+                selector.unregister(output.fd)
+            log.show()
+            if ended in ready:
+                break
+            run.on_time()
+    run.on_end()
+
+
+class _Log:
+    """Prints what was added to an attempt's log since the last look."""
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        self._path = path
+        self._say = say
+        self._read = 0
+
+    def show(self) -> None:
+        """Print the new lines."""
+        if not self._path.exists():
+            return
+        with open(self._path, "rb") as file:
+            file.seek(self._read)
+            for line in file:
+                self._read += len(line)
+                self._say(json.loads(line)["line"])
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@contextmanager
+def _stopped_by_signals(run: Run) -> Iterator[None]:
+    def stop(_number: int, _frame: object) -> None:
+        run.stop(Reason.ABORTED)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(trial: Trial, outcome: Outcome, published: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from fanfold.cli.ending import size_of
+
+    report = _report(outcome, published)
+    if trial.as_json:
+        print(json.dumps(report, indent=2))
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for file in report["files"]:
+        console.print(f"  {size_of(file['sizeBytes']):>10}  {escape(file['path'])}")
+    console.print(f"{'[bold green]' if report['ok'] else '[bold red]'}{escape(report['said'])}[/]")
+    used = f"{report['seconds']:.2f} s, cpu {report['cpuSeconds']:.2f} s, peak memory {size_of(report['maxMemory'])}"
+    console.print(f"{used}, read {size_of(report['bytesIn'])}, wrote {size_of(report['bytesOut'])}")
+
+
+def _report(outcome: Outcome, published: Path) -> dict[str, Any]:
+    usage = outcome.usage
+    files = list(manifest_files(outcome.result, published)) if isinstance(outcome, Succeeded) else []
+    began = outcome.started_at
+    return {
+        "ok": isinstance(outcome, Succeeded),
+        "reason": outcome.reason.value if isinstance(outcome, ProgramFailed) else None,
+        "said": _said(outcome, len(files)),
+        "exitCode": outcome.exit_code if isinstance(outcome, ProgramFailed) else 0,
+        "files": [{"path": file.path, "sizeBytes": file.size_bytes} for file in files],
+        "seconds": (outcome.at - began).total_seconds() if began else 0.0,
+        "cpuSeconds": usage.cpu_s,
+        "maxMemory": usage.max_memory_bytes,
+        "bytesIn": usage.bytes_in,
+        "bytesOut": usage.bytes_out,
+    }
+
+
+def _said(outcome: Outcome, count: int) -> str:
+    if isinstance(outcome, Succeeded):
+        return f"done: {count} result file{'' if count == 1 else 's'}" if count else "done, but it left no result file"
+    if isinstance(outcome, ProgramFailed):
+        return f"failed ({outcome.reason.value}): {outcome.message}"
+    return "interrupted"
