@@ -54,6 +54,12 @@ class Effects:
         self.rename(part, path)
         self.fsync_folder(path.parent)
 
+    def reserve(self, path: Path, size_bytes: int) -> None:
+        """Make a file that takes up `size_bytes` of its disk and holds nothing."""
+        self.about_to("write", path.name)
+        with enough_space(path), open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+
     def fsync(self, descriptor: int, what: str) -> None:
         """Bring a file's bytes to disk."""
         self.about_to("fsync", what)

@@ -44,7 +44,8 @@ class FanfoldError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(f"{message} {hint}".strip())
+        stop = "" if not hint or message.endswith((".", "!", "?")) else "."
+        super().__init__(f"{message}{stop} {hint}".strip())
         self.message = message
         self.hint = hint
 

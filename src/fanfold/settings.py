@@ -64,6 +64,7 @@ class Settings:
     container_fallback: str = _said(
         "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
     )
+    full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
     @classmethod
     def load(cls, file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
@@ -85,6 +86,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "oversize": ("wait", "clamp"),
     "container_fallback": _ON_OFF,
     "allow_private_urls": _ON_OFF,
+    "full_disk": ("wait", "fail"),
 }
 
 

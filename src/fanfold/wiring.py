@@ -90,6 +90,8 @@ def wire(
     store = _opened(settings.state / DATABASE, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database, workspace, clock) if find_sources else local_sources(effects)
+    if settings.full_disk == "fail":
+        workspace.keep_ballast()
     orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
@@ -102,6 +104,7 @@ def wire(
         stopping=lambda: scheduler.stopping,
         clamp_oversize=settings.oversize == "clamp",
         max_partitioning=settings.max_partitioning,
+        fail_when_full=settings.full_disk == "fail",
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, clock)

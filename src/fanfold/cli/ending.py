@@ -68,7 +68,7 @@ def last_lines(log: Path) -> tuple[str, ...]:
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - 64 * 1024))
         entries = file.read().split(b"\n")[-LAST_LINES - 1 : -1]
-    return tuple(str(json.loads(entry)["line"]) for entry in entries if entry.startswith(b"{"))
+    return tuple(str(json.loads(entry)["line"]) for entry in entries if entry.endswith(b"}"))
 
 
 def last_state(job: Job) -> JobState:

@@ -56,6 +56,7 @@ def _wired(wish: Wish, state: Path) -> Parts:
         slots=wish.slots,
         python=wish.python,
         oversize="clamp",
+        full_disk="fail",
     )
     try:
         return wire(settings)

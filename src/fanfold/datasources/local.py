@@ -12,8 +12,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
-from fanfold.effects import Effects, etag_of, part_of
-from fanfold.errors import BadInput, Problem
+from fanfold.effects import Effects, enough_space, etag_of, part_of
+from fanfold.errors import BadInput, FanfoldError, Problem
 from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
 
@@ -66,15 +66,17 @@ class LocalFolder:
         folder = _folder(ref)
         self._made(folder)
         entries = []
-        for file in files:
-            if stopped():
-                self.take_back(ref, job_id)
-                return 0, 0
-            self._place(folder, file)
-            entries.append(file.entry)
-        listed = [{"name": entry.path, "size": entry.size_bytes, "sha256": entry.sha256} for entry in entries]
-        manifest = {"jobId": job_id, "files": listed}
-        self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
+        try:
+            for file in files:
+                if stopped():
+                    self.take_back(ref, job_id)
+                    return 0, 0
+                self._place(folder, file)
+                entries.append(file.entry)
+            self._list(folder, job_id, entries)
+        except FanfoldError:
+            self._drop_parts(folder)
+            raise
         for entry in entries:
             self._effects.rename(_part(folder / entry.path), folder / entry.path)
             # rename(2) leaves both names where they are one file already: an earlier delivery came as far as here.
@@ -85,11 +87,18 @@ class LocalFolder:
         self._effects.fsync_folder(folder)
         return len(entries), sum(entry.size_bytes for entry in entries)
 
+    def _list(self, folder: Path, job_id: str, entries: Iterable[ResultFile]) -> None:
+        listed = [{"name": entry.path, "size": entry.size_bytes, "sha256": entry.sha256} for entry in entries]
+        manifest = {"jobId": job_id, "files": listed}
+        self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
+
     def _made(self, folder: Path) -> None:
         try:
             self._effects.make_folder(folder)
-        except (FileExistsError, NotADirectoryError, PermissionError) as err:
-            raise BadInput(f"the output folder '{folder}' cannot be made: {err.strerror}") from err
+        except OSError as err:
+            raise BadInput(
+                f"the output folder '{folder}' cannot be made: {err.strerror}; choose another output folder"
+            ) from err
 
     def _place(self, folder: Path, file: OutputFile) -> None:
         """One file under its temporary name, on disk."""
@@ -98,8 +107,9 @@ class LocalFolder:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             self._effects.remove_file(part)
-            self._effects.link_or_copy(Path(file.path), part)
-        except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as err:
+            with enough_space(place):
+                self._effects.link_or_copy(Path(file.path), part)
+        except OSError as err:
             raise BadInput(f"'{place}' cannot be written: {err.strerror}; choose another output folder") from err
         if place.is_dir():
             raise BadInput(f"'{place}' is a folder and cannot be replaced by a file; choose another output folder")
@@ -111,10 +121,14 @@ class LocalFolder:
         folder = _folder(ref)
         if not folder.is_dir():
             return
-        for part in [*folder.rglob(f".*{PART}"), part_of(folder / PENDING)]:
-            self._effects.remove_file(part)
+        self._drop_parts(folder)
         for listing in (folder / PENDING, folder / MANIFEST):
             self._take_back_listed(folder, listing, job_id)
+
+    def _drop_parts(self, folder: Path) -> None:
+        """Remove what lies there under temporary names."""
+        for part in [*folder.rglob(f".*{PART}"), part_of(folder / PENDING)]:
+            self._effects.remove_file(part)
 
     def _take_back_listed(self, folder: Path, listing: Path, job_id: str) -> None:
         if not listing.is_file():

@@ -14,8 +14,8 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Protocol
 
-from fanfold.errors import IllegalMove, LostRace, Unavailable
-from fanfold.jobs.lifecycle import ENDED, WORK, Event, Failed, Waited, Work, step
+from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
+from fanfold.jobs.lifecycle import ACTIVE, ENDED, WORK, Event, Failed, Waited, Work, step
 from fanfold.jobs.models import Job
 from fanfold.pipeline.assemble import assemble, settle
 from fanfold.pipeline.deliver import begin_delivery, deliver
@@ -27,6 +27,7 @@ from fanfold.pipeline.prepare import LOOK_AGAIN, prepare
 from fanfold.pipeline.reconcile import Reconciler
 from fanfold.pipeline.tools import Stage, StageResult, Tools, is_out_of_time, out_of_time
 from fanfold.ports.signals import Signal
+from fanfold.ports.store import JobFilter
 
 STAGES: Mapping[Work, Stage] = {
     Work.PREPARE: prepare,
@@ -48,6 +49,9 @@ GATHER_S = 0.01
 """While the executor has work waiting, reports are gathered for so long, so that one commit serves many."""
 
 DUE_AT_ONCE = 50
+
+FULL_TRIES = 10
+"""How often the end of a job is written to a full disk, half a second apart, before the scheduler gives up."""
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,7 @@ class Scheduler:
         self._renew_every_s = min(1.0, lease_s / 4)
         self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
         self._timers = _Timers()
+        self._full = 0
         self.stopping = False
         self.draining = False
         self.broken: Exception | None = None
@@ -100,11 +105,30 @@ class Scheduler:
         while not self.stopping:
             try:
                 wait_s = self.turn()
+            except OutOfSpace as err:
+                wait_s = self._without_space(err)
             except Unavailable as err:
                 log.warning("the store or storage does not answer, trying again: %s", err)
                 wait_s = 1.0
             if self._wake.wait(wait_s) and self._feeder.has_backlog():
                 self._wake.pause(GATHER_S)
+
+    def _without_space(self, err: OutOfSpace) -> float:
+        """The store's disk is full: wait for space, or end the jobs while the ballast still lets it be written."""
+        self._full += 1
+        if not self._tools.fail_when_full or self._full > FULL_TRIES:
+            log.warning("the store's disk is full, trying again: %s", err)
+            if self._tools.fail_when_full:
+                raise err
+            return 1.0
+        self._tools.workspace.drop_ballast()
+        jobs, _ = self._tools.store.jobs(JobFilter(states=tuple(ACTIVE)))
+        for job in jobs:
+            self._feeder.forget(job)
+            if self._full > 1:
+                self._tools.workspace.job(job.id).remove_data()
+            self._write(job, StageResult(Failed("disk_full", str(err))))
+        return 0.5
 
     def stop(self) -> None:
         """End `run` after its present turn."""
@@ -179,6 +203,8 @@ class Scheduler:
         error = future.exception()
         if error is None:
             return future.result()
+        if isinstance(error, OutOfSpace) and self._tools.fail_when_full:
+            return StageResult(Failed("disk_full", str(error)))
         if isinstance(error, Unavailable):
             return StageResult(Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
         if not isinstance(error, Exception):

@@ -38,6 +38,7 @@ class Tools:
     stopping: Callable[[], bool]
     clamp_oversize: bool = False
     max_partitioning: int = 4
+    fail_when_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

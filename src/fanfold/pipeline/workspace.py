@@ -8,6 +8,7 @@ jobs/<job id>/
   logs/<attempt>.jsonl
   merge/                what the assembler is given: inputs.jsonl, index.json
 packages/<sha256>/      unpacked blocks
+ballast                 space kept for the moment when the disk is full
 caches/                 user and shared caches of programs
 """
 
@@ -22,6 +23,9 @@ from typing import IO, Any
 from fanfold.effects import Effects
 from fanfold.errors import Unavailable
 from fanfold.jobs.models import AttemptKey
+
+BALLAST = "ballast"
+BALLAST_BYTES = 4 * 1024 * 1024
 
 
 class JobFolder:
@@ -114,6 +118,14 @@ class Workspace:
     def __init__(self, root: Path, effects: Effects) -> None:
         self.root = root
         self._effects = effects
+
+    def keep_ballast(self) -> None:
+        """Reserve the space that is given free when the disk is full, so that what happened can still be written."""
+        self._effects.reserve(self.root / BALLAST, BALLAST_BYTES)
+
+    def drop_ballast(self) -> None:
+        """Give that space free; safe to repeat."""
+        self._effects.remove_file(self.root / BALLAST)
 
     def job(self, job_id: str) -> JobFolder:
         """One job's folder, there or not."""

@@ -6,6 +6,7 @@ Python traceback are ERROR; else UNKNOWN.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -87,6 +88,14 @@ class AttemptLog:
         if self._written > MAX_LOG_BYTES:
             notice = f"the log passed {MAX_LOG_BYTES} bytes; the rest is left out"
             data = _line_json(at, "WARNING", notice)
+        try:
+            self._append(data)
+        except OSError as err:
+            if err.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._written = MAX_LOG_BYTES + 1  # a full disk costs the rest of the log, not the attempt
+
+    def _append(self, data: bytes) -> None:
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(self._file, data)
