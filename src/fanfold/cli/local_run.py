@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from fanfold.cli.exits import Exit
 from fanfold.cli.notices import changes_since, notices_of
-from fanfold.cli.run_state import LOCAL_ACCOUNT, check_place, earlier_job, refuse_filled, state_of
+from fanfold.cli.run_state import (
+    LOCAL_ACCOUNT,
+    MANIFEST,
+    check_place,
+    discard,
+    earlier_job,
+    held,
+    is_done,
+    refuse_filled,
+    state_of,
+)
 from fanfold.cli.wishes import Wish, draft_of
 from fanfold.errors import Unavailable
 from fanfold.jobs.lifecycle import ENDED
@@ -27,14 +37,21 @@ if TYPE_CHECKING:
     from fanfold.cli.progress import Display
 
 WATCH_EVERY_S = 0.1
-MANIFEST = ".fanfold-output.json"
 
 
 def carry_out(wish: Wish) -> Exit:
     """Run, or continue, and say how it ended."""
     output = wish.output.absolute()
     state = state_of(output)
-    check_place(wish, output, state)
+    with held(wish, state):
+        if is_done(wish, output, state):
+            print(f"nothing to resume: '{wish.output}' holds a complete output", file=sys.stderr)
+            return Exit.OK
+        check_place(wish, output, state)
+        return _carried_out(wish, output, state)
+
+
+def _carried_out(wish: Wish, output: Path, state: Path) -> Exit:
     with _interrupts() as interrupted:
         parts = _wired(wish, state)
         try:
@@ -45,7 +62,7 @@ def carry_out(wish: Wish) -> Exit:
         finally:
             parts.close()
     if job.state is JobState.COMPLETE:  # nothing of it is needed any more
-        shutil.rmtree(state, ignore_errors=True)
+        discard(state)
     return _told(wish, ending, parts, notices)
 
 
@@ -61,7 +78,7 @@ def _wired(wish: Wish, state: Path) -> Parts:
     try:
         return wire(settings)
     except OSError as err:
-        hint = "Free some space, or set XDG_STATE_HOME to another place."
+        hint = "Free some space, or set XDG_STATE_HOME to another folder."
         raise Unavailable(f"the state folder '{state}' cannot be used: {err.strerror}.", hint=hint) from err
 
 
@@ -72,11 +89,12 @@ def _begun(wish: Wish, parts: Parts) -> tuple[Job, list[str]]:
         return job, list(changes_since(wish, job))
     try:
         if job is None:
-            refuse_filled(wish.output)
+            if not wish.force:
+                refuse_filled(wish.output)
             job = parts.jobs.create(LOCAL_ACCOUNT, "you", **draft_of(wish))
         job = parts.jobs.run(LOCAL_ACCOUNT, job.id, "you")
     except BaseException:  # nothing was run: leave no state behind that would look like an interrupted run
-        shutil.rmtree(parts.settings.state, ignore_errors=True)
+        discard(parts.settings.state)
         raise
     return job, list(notices_of(job, parts.executor.capacity().largest))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fanfold.errors import FanfoldError
 
 app = typer.Typer(add_completion=False)
 
@@ -60,4 +63,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         as_json=json,
         quiet=quiet,
     )
-    raise typer.Exit(int(carry_out(wish)))
+    try:
+        code = carry_out(wish)
+    except FanfoldError as err:
+        if json:
+            print(dumps({"error": {"code": err.code, "message": str(err)}}))
+        raise
+    raise typer.Exit(int(code))

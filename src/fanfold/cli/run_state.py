@@ -9,17 +9,19 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fanfold.cli.wishes import Wish
-from fanfold.errors import BadInput, Conflict
+from fanfold.errors import BadInput, Conflict, Unavailable
 from fanfold.jobs.models import Job, JobState
 from fanfold.ports.store import JobFilter, Store
 from fanfold.settings import state_home
 
 LOCAL_ACCOUNT = "local"
+MANIFEST = ".fanfold-output.json"
 _DATABASE = "fanfold.db"
-_LOCK = "fanfold.lock"
 _OURS = (".fanfold-output.pending.json", ".fanfold-part")
 """Endings of what a delivery that was interrupted leaves; it is no output."""
 
@@ -29,21 +31,55 @@ def state_of(output: Path) -> Path:
     return state_home() / "runs" / hashlib.sha256(os.fsencode(output)).hexdigest()[:16]
 
 
+@contextmanager
+def held(wish: Wish, state: Path) -> Iterator[None]:
+    """Hold the run's state against other processes until the block is left; Conflict where one has it."""
+    descriptor = _lock_file(state)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as err:
+        said = f"a run to '{wish.output}' is going on now"
+        raise Conflict(f"{said}; wait for its end, or choose another output folder") from err
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(state: Path) -> int:
+    lock = state.with_suffix(".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        hint = "Free some space, or set XDG_STATE_HOME to another folder."
+        raise Unavailable(f"the state folder '{lock.parent}' cannot be used: {err.strerror}.", hint=hint) from err
+
+
 def check_place(wish: Wish, output: Path, state: Path) -> None:
-    """Refuse what can be told from the folders alone; with --force, remove what an earlier run left."""
+    """Refuse what can be told from the folders alone, and remove what no run goes on with."""
     if wish.resume and wish.force:
         raise BadInput("--resume continues a run and --force starts it over: give one of them")
     if output.exists() and not output.is_dir():
         raise BadInput(f"the output '{wish.output}' is a file; name a folder")
     known = (state / _DATABASE).exists()
-    if known and _in_use(state):
-        raise Conflict(f"a run to '{wish.output}' is going on now; wait for its end, or choose another output folder.")
-    if wish.resume and not known:
-        raise BadInput(f"there is no interrupted run to '{wish.output}'; leave --resume out to start one")
-    if wish.force:
-        shutil.rmtree(state, ignore_errors=True)
-    elif not known:
+    if not known and not wish.force:
         refuse_filled(wish.output)
+    if not known or wish.force:
+        discard(state)
+
+
+def discard(state: Path) -> None:
+    """Remove a run's state, so that it is there whole or not at all."""
+    gone = state.with_suffix(".gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        state.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def is_done(wish: Wish, output: Path, state: Path) -> bool:
+    """Whether --resume finds nothing to do: the run was complete before it was interrupted."""
+    return wish.resume and not (state / _DATABASE).exists() and (output / MANIFEST).is_file()
 
 
 def refuse_filled(output: Path) -> None:
@@ -69,18 +105,3 @@ def earlier_job(wish: Wish, store: Store) -> Job | None:
         hint = "--resume continues it, --force starts over."
         raise Conflict(f"an earlier run to '{wish.output}' was interrupted.", hint=hint)
     return job
-
-
-def _in_use(state: Path) -> bool:
-    """Whether another process holds the state's database."""
-    try:
-        descriptor = os.open(state / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

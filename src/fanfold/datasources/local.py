@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
@@ -54,7 +55,7 @@ class LocalFolder:
         reason = ""
         if not nearest.is_dir():
             reason = f"'{nearest}' is not a folder"
-        elif not os.access(nearest, os.W_OK | os.X_OK):
+        elif not _is_writable(nearest):
             reason = f"'{nearest}' cannot be written by you; choose another folder or change its permissions"
         if reason:
             raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", reason)])
@@ -159,6 +160,15 @@ def _folder(ref: DataRef) -> Path:
     if not path:
         raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", "is missing")])
     return Path(path)
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a file can be made there; asked by making one without a name."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _source_problems(path: Path) -> Iterator[Problem]:
