@@ -109,13 +109,13 @@ class Store(Protocol):
 
     def due_jobs(self, now: datetime, limit: int) -> list[Job]:
         """Unfinished jobs whose work can go on: due, not paused, no open task in the way (or too many failed);
-        and those whose deadline is over."""
+        those whose deadline is over; and those that shall be aborted, paused or not."""
 
     def next_due_at(self) -> datetime | None:
         """When the next job or waiting task becomes due, as far as rows tell; None where nothing is timed."""
 
     def candidates(self, now: datetime) -> list[Candidate]:
-        """Jobs with tasks that could start now."""
+        """Jobs with tasks that could start now, and those with running ones, which count for their account's share."""
 
     def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
         """Assign up to `count` due tasks of a job: attempt + 1, fence + 1 and the lease in one statement."""

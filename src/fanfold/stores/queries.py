@@ -73,7 +73,8 @@ def due_jobs() -> sa.Select[Any]:
         jobs.c.tasks_open == 0, jobs.c.tasks_failed > jobs.c.stop_above_failures, jobs.c.abort_asked_by != ""
     )
     due = sa.or_(sa.and_(jobs.c.due_at <= _time("now"), judged), jobs.c.deadline_at <= _time("now"))
-    where = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None), due)
+    goes_on = sa.or_(jobs.c.paused_at.is_(None), jobs.c.abort_asked_by != "")
+    where = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), goes_on, due)
     return sa.select(jobs).where(*where).order_by(jobs.c.due_at).limit(sa.bindparam("count", type_=sa.Integer))
 
 

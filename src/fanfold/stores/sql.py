@@ -96,7 +96,7 @@ class SqlStore:
         """See `ports.store`."""
         with self.database.reading() as connection:
             rows = connection.execute(queries.candidates(READY_SEEN), {"now": now}).mappings().all()
-        return [queries.candidate_of(row) for row in rows if row["ready"]]
+        return [queries.candidate_of(row) for row in rows if row["ready"] or row["running"]]
 
     def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
         """See `ports.store`."""
@@ -104,8 +104,9 @@ class SqlStore:
         with self.database.writing("claim") as connection:
             rows = connection.execute(queries.claim(), values).mappings().all()
             claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
-            account = self._account(connection, job_id)
-            _record(connection, [_task_event(task, account, now) for task in claimed])
+            if claimed:
+                account = self._account(connection, job_id)
+                _record(connection, [_task_event(task, account, now) for task in claimed])
         return claimed
 
     def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
@@ -212,8 +213,9 @@ class SqlStore:
         where = (tasks.c.job_id == job_id, tasks.c.state == TaskState.COMPLETED.value)
         query = sa.select(tasks.c.role, tasks.c.chunk_index, tasks.c.fence).where(*where)
         with self.database.reading() as connection:
-            for row in connection.execute(query):
-                yield AttemptKey(TaskKey(job_id, Role(row.role), row.chunk_index), row.fence)
+            rows = connection.execute(query).all()
+        for row in rows:
+            yield AttemptKey(TaskKey(job_id, Role(row.role), row.chunk_index), row.fence)
 
     # ---- history
 

@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 from fanfold.effects import Effects
 from fanfold.errors import Conflict, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
-from fanfold.stores.database import Database
+from fanfold.stores.database import Connection, Database
 from fanfold.stores.migrate import bring_up_to_date
 from fanfold.stores.sql import SqlStore
 
@@ -49,6 +49,12 @@ class SqliteDatabase(Database):
             if isinstance(err, sa.exc.OperationalError):
                 raise Unavailable(f"the database '{self._path}' does not answer: {text}") from err
             raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One read transaction. In memory there is one connection, so readers wait for each other and for writers."""
+        with self._write_lock if self._path is None else contextlib.nullcontext(), super().reading() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the database and let go of the file."""

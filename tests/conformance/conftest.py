@@ -1,0 +1,31 @@
+"""The adapters of every port. A suite asks for the port's fixture and runs once for each adapter."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fanfold.effects import Effects
+from fanfold.ports.store import Store
+from fanfold.stores.sqlite import SqliteStore
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "sqlite-memory": lambda folder: SqliteStore(None, Effects()),
+    "sqlite-file": lambda folder: SqliteStore(folder / "fanfold.db", Effects()),
+}
+"""One line a database: how a test gets an empty one."""
+
+
+@pytest.fixture(params=STORES)
+def bare_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, whose rows a test may break."""
+    made = STORES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(bare_store: Store) -> Iterator[Store]:
+    """An empty store. Whatever a test does to it, its rows do not contradict each other at the end."""
+    yield bare_store
+    assert bare_store.violations() == []
