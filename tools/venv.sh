@@ -38,7 +38,7 @@ quiet_pip() { "$venv/bin/python" -m pip --disable-pip-version-check install --qu
 [ ! -r /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 
 install_with_uv() {
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "requirements/$kind.lock" &&
+    "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r "requirements/$kind.lock" &&
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
 }
 

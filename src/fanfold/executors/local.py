@@ -144,8 +144,10 @@ class LocalExecutor:
         self._closed = True
         self._nudge()
         self._thread.join()
-        for runner in list(self._runners):
+        for runner in self._runners:
             self._dismiss(runner)
+        for runner in self._runners:
+            self._await_end(runner)
         end_strays(JOB_ID, frozenset())
         self._selector.close()
         os.close(self._nudge_in)
@@ -158,10 +160,15 @@ class LocalExecutor:
             self._waiting.clear()
 
     def _dismiss(self, runner: _Runner) -> None:
-        """End a runner: it kills its program when the channel closes; what does not end is killed."""
-        if runner.order is not None:
+        """End a runner: an idle one at once, another kills its program when it finds its channel closed."""
+        if runner.order is None:
+            runner.process.kill()
+        else:
             self._reports.append(GivenBack(runner.order.attempt, self._clock.now(), runner=runner.name))
         runner.channel.close()
+
+    def _await_end(self, runner: _Runner) -> None:
+        """Reap a dismissed runner; one that does not end is killed."""
         try:
             runner.process.wait(self._kill_grace_s + 1.0)
         except subprocess.TimeoutExpired:

@@ -97,7 +97,8 @@ class Run:
             self._deadline = self._clock.monotonic() + self.order.timeout_s
 
     def _make_folders(self) -> None:
-        self._effects.remove_tree(self._folders.scratch)
+        if self._folders.scratch.exists():
+            self._effects.remove_tree(self._folders.scratch)
         self._effects.make_folder(self._folders.reads)
         self._folders.writes.mkdir()
         self._folders.temporary.mkdir()
