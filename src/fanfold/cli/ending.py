@@ -109,7 +109,13 @@ def _complete(ending: Ending) -> Iterator[str]:
     chunks = "1 chunk" if job.tally.done == 1 else f"{job.tally.done:,} chunks"
     yield f"[bold green]complete[/] {chunks}{tolerated} in {took}"
     shown = ", ".join(escape(name) for name in files[:NAMES_SHOWN]) + (" ..." if len(files) > NAMES_SHOWN else "")
-    yield f"{len(files)} file{'' if len(files) == 1 else 's'} in {escape(str(ending.output))}: {shown}"
+    yield f"{len(files)} file{'' if len(files) == 1 else 's'} in {escape(_near(ending.output))}: {shown}"
+
+
+def _near(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _failed(ending: Ending) -> Iterator[str]:
