@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from fanfold.effects import Effects
-from fanfold.errors import Conflict, OutOfSpace, Unavailable
+from fanfold.errors import Broken, Conflict, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.migrate import bring_up_to_date
@@ -22,6 +22,7 @@ from fanfold.stores.sql import SqlStore
 
 BUSY_WAIT_S = 10.0
 _FULL = ("disk is full", "disk I/O error")
+_DAMAGED = ("file is not a database", "malformed")
 
 
 class SqliteDatabase(Database):
@@ -33,12 +34,16 @@ class SqliteDatabase(Database):
         self._lock = None if path is None else _locked(path)
         engine = _engine(path)
         super().__init__(engine, effects)
-        with self.translated():
-            bring_up_to_date(engine)
+        try:
+            with self.translated():
+                bring_up_to_date(engine)
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """A full disk is OutOfSpace, what SQLite calls operational Unavailable."""
+        """A full disk is OutOfSpace, a damaged file Broken, what else SQLite calls operational Unavailable."""
         try:
             yield
         except sa.exc.DatabaseError as err:
@@ -46,6 +51,9 @@ class SqliteDatabase(Database):
             if any(sign in text for sign in _FULL):
                 message = f"the disk that holds '{self._path}' is full or fails ({text})"
                 raise OutOfSpace(message, hint="Free some space and run again.") from err
+            if any(sign in text for sign in _DAMAGED):
+                message = f"'{self._path}' is damaged, or no SQLite database ({text})."
+                raise Broken(message, hint="Put back a copy from before, or name another folder.") from err
             if isinstance(err, sa.exc.OperationalError):
                 raise Unavailable(f"the database '{self._path}' does not answer: {text}") from err
             raise
