@@ -2,6 +2,7 @@
 
 jobs/<job id>/
   source.jsonl          the files of the input: name, location, size, etag
+  source/               input that does not lie elsewhere: an upload, or what a URL gave
   plan.jsonl            chunks planned by a built-in splitter
   scratch/<attempt>/    where an attempt works; gone when it ends
   results/<attempt>/    published results, whole or not there
@@ -16,13 +17,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from fanfold.effects import Effects
+from fanfold.effects import Effects, part_of
 from fanfold.errors import Unavailable
-from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
+from fanfold.ports.storage import JobStorage
+from fanfold.runner.staging import manifest_files
 
 BALLAST = "ballast"
 BALLAST_BYTES = 4 * 1024 * 1024
@@ -39,6 +42,7 @@ class JobFolder:
         self.merge_inputs = path / "merge" / "inputs.jsonl"
         self.merge_index = path / "merge" / "index.json"
         self.partition_inputs = path / "inputs.jsonl"
+        self.source = path / "source"
         self.logs = path / "logs"
 
     def make(self) -> None:
@@ -54,6 +58,10 @@ class JobFolder:
         """The same, relative to the job's folder."""
         return f"results/{attempt.name}"
 
+    def result_files(self, attempt: AttemptKey, manifest: ResultManifest) -> Iterator[ResultFile]:
+        """What a result holds, streamed from its manifest."""
+        return manifest_files(manifest, self.result(attempt))
+
     def log(self, attempt: AttemptKey) -> Path:
         """Where an attempt's log is."""
         return self.logs / f"{attempt.name}.jsonl"
@@ -61,6 +69,18 @@ class JobFolder:
     def drop_result(self, attempt: AttemptKey) -> None:
         """Remove a result that did not win; safe to repeat."""
         self._effects.remove_tree(self.result(attempt))
+
+    @contextmanager
+    def new_input(self, name: str) -> Iterator[IO[bytes]]:
+        """A file of `source`, written in pieces, that appears whole when the block is left without error."""
+        self._effects.make_folder(self.source)
+        with self.new_file(self.source / name) as file:
+            yield file
+
+    def drop_input(self, name: str) -> None:
+        """Remove a file of `source`, whole or still being written; safe to repeat."""
+        for path in (self.source / name, part_of(self.source / name)):
+            self._effects.remove_file(path)
 
     def new_file(self, path: Path) -> AbstractContextManager[IO[bytes]]:
         """A file to be written in pieces that appears whole when the block is left without error."""
@@ -102,7 +122,7 @@ class JobFolder:
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
-        for name in ("scratch", "results", "merge"):
+        for name in ("source", "scratch", "results", "merge"):
             self._effects.remove_tree(self.path / name)
         for path in (self.source_list, self.plan, self.partition_inputs):
             self._effects.remove_file(path)
@@ -151,3 +171,6 @@ class Workspace:
         path = self.root / "caches" / "shared"
         self._effects.make_folder(path)
         return path
+
+
+_fits: type[JobStorage] = Workspace

@@ -162,6 +162,9 @@ class Store(Protocol):
     def events(self, after: int, limit: int, account_id: str | None = None, job_id: str = "") -> list[EventRecord]:
         """The history after a sequence number, oldest first."""
 
+    def last_event(self) -> int:
+        """The sequence number of the newest event of all; 0 where there is none."""
+
     def violations(self) -> list[str]:
         """Broken invariants, each a sentence; empty when all is well."""
 

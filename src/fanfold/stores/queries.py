@@ -332,3 +332,8 @@ def events_after(seq: int, count: int, account_id: str | None, job_id: str) -> s
     if job_id:
         where.append(events.c.job_id == job_id)
     return sa.select(events).where(*where).order_by(events.c.seq).limit(count)
+
+
+def last_event() -> sa.Select[Any]:
+    """The newest sequence number."""
+    return sa.select(sa.func.max(events.c.seq))

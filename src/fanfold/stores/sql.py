@@ -225,6 +225,11 @@ class SqlStore:
             rows = connection.execute(queries.events_after(after, limit, account_id, job_id)).mappings().all()
         return [event_of(row) for row in rows]
 
+    def last_event(self) -> int:
+        """See `ports.store`."""
+        with self.database.reading() as connection:
+            return connection.execute(queries.last_event()).scalar_one() or 0
+
     def violations(self) -> list[str]:
         """See `ports.store`."""
         with self.database.reading() as connection:

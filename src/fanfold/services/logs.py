@@ -1,0 +1,179 @@
+"""What programs printed: searched page by page, downloaded as text, followed while they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from fanfold.errors import BadInput, Problem
+from fanfold.jobs.lifecycle import ENDED
+from fanfold.jobs.models import AttemptKey, Job, JobState, Role
+from fanfold.ports.storage import JobStorage
+from fanfold.ports.store import Store
+from fanfold.services.log_files import LogLine, attempt_of, attempts_with_logs, lines_of, place_of
+
+SERVICES = {
+    "partitioner": Role.PARTITIONER,
+    "taskrunner": Role.APP,
+    "app": Role.APP,
+    "assembler": Role.ASSEMBLER,
+}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "UNKNOWN")
+MOST_LINES = 10_000
+USUAL_LINES = 1000
+READ_AT_ONCE_BYTES = 256 * 1024 * 1024
+LATE = timedelta(seconds=2)
+"""A line is on disk so soon after the time it bears."""
+
+_CURSOR = re.compile(r"([a-z]+-\d+\.\d+):(\d{1,15})")
+_SAME = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
+_UNSEEN = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if code != 9}
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which lines are wanted; every given part must fit, an empty one fits all. `query` is a text that a line holds, in
+    whatever case; `after` the `next` of an earlier page, or an RFC 3339 time."""
+
+    task_ids: frozenset[str] = frozenset()
+    levels: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    query: str = ""
+    limit: int = USUAL_LINES
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines in the order of logs, and where the next page begins; "" after the last."""
+
+    lines: list[LogLine] = field(default_factory=list)
+    next: str = ""
+
+
+class LogService:
+    """Reads the logs of a job's attempts."""
+
+    def __init__(self, store: Store, storage: JobStorage) -> None:
+        self._store = store
+        self._storage = storage
+
+    def read(self, job: Job, query: LogQuery) -> LogPage:
+        """One page; it may be shorter than asked for where much had to be read. BadInput naming every problem."""
+        wanted = _Wanted(job.id, query)
+        logs = self._storage.job(job.id).logs
+        page: list[LogLine] = []
+        read_bytes = 0
+        for attempt, start in wanted.files(attempts_with_logs(job.id, logs)):
+            before = start
+            for line in lines_of(attempt, logs, start):
+                if len(page) >= query.limit or read_bytes > READ_AT_ONCE_BYTES:
+                    return LogPage(page, f"{attempt.name}:{before}")
+                read_bytes += line.end - before
+                before = line.end
+                if wanted.fits(line):
+                    page.append(line)
+        return LogPage(page)
+
+    def lines(self, job: Job) -> Iterator[str]:
+        """Everything as text, a line each with time, task, attempt and level; control characters made visible."""
+        logs = self._storage.job(job.id).logs
+        for attempt in attempts_with_logs(job.id, logs):
+            for line in lines_of(attempt, logs):
+                stamp = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                yield f"{stamp} {attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
+
+    def follow(self, job: Job, after: datetime | None = None) -> Following:
+        """Lines as they come, those before a time left out."""
+        return Following(self._store, self._storage, job, after)
+
+
+class Following:
+    """One reader of a job's logs: it remembers how far it is in each of them."""
+
+    def __init__(self, store: Store, storage: JobStorage, job: Job, after: datetime | None) -> None:
+        self._store = store
+        self._job_id = job.id
+        self._logs = storage.job(job.id).logs
+        self._after = after
+        self._read: dict[AttemptKey, int] = {}
+        self.over = False
+
+    def news(self, now: datetime, most: int) -> tuple[list[LogLine], datetime]:
+        """Up to `most` lines since the last call, and a time before which none is missing; `over` once the job has
+        ended and its last line was given."""
+        ended = _is_over(self._store.job(self._job_id))
+        lines: list[LogLine] = []
+        for attempt in attempts_with_logs(self._job_id, self._logs):
+            for line in lines_of(attempt, self._logs, self._read.get(attempt, 0)):
+                if len(lines) >= most:
+                    return lines, self._after or _BEGINNING
+                self._read[attempt] = line.end
+                if self._after is None or line.at >= self._after:
+                    lines.append(line)
+        self.over = ended
+        return lines, now - LATE
+
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _is_over(job: Job) -> bool:
+    return job.state in ENDED or job.state is JobState.NEW or job.deleted_at is not None
+
+
+class _Wanted:
+    """A query, checked and ready to compare."""
+
+    def __init__(self, job_id: str, query: LogQuery) -> None:
+        problems: list[Problem] = []
+        self._levels = frozenset(_SAME.get(level.upper(), level.upper()) for level in query.levels)
+        if self._levels - set(LEVELS):
+            problems.append(Problem("levels", f"known are {', '.join(LEVELS)}"))
+        if query.services - SERVICES.keys():
+            problems.append(Problem("services", f"known are {', '.join(SERVICES)}"))
+        if not 1 <= query.limit <= MOST_LINES:
+            problems.append(Problem("limit", f"expected 1 to {MOST_LINES}, found {query.limit}"))
+        self._roles = frozenset(SERVICES[name] for name in query.services & SERVICES.keys())
+        self._task_ids = query.task_ids
+        self._text = query.query.casefold()
+        self._first, self._start, self._since = _after(job_id, query.after, problems)
+        if problems:
+            raise BadInput("the question is not right", problems)
+
+    def files(self, attempts: list[AttemptKey]) -> Iterator[tuple[AttemptKey, int]]:
+        """The logs to be read, and from which byte on."""
+        for attempt in attempts:
+            if self._first is not None and place_of(attempt) < place_of(self._first):
+                continue
+            if self._roles and attempt.task.role not in self._roles:
+                continue
+            if self._task_ids and attempt.task.task_id not in self._task_ids:
+                continue
+            yield attempt, self._start if attempt == self._first else 0
+
+    def fits(self, line: LogLine) -> bool:
+        """Whether a line is wanted."""
+        if self._levels and line.level not in self._levels:
+            return False
+        if self._since is not None and line.at <= self._since:
+            return False
+        return self._text in line.text.casefold()
+
+
+def _after(job_id: str, text: str, problems: list[Problem]) -> tuple[AttemptKey | None, int, datetime | None]:
+    """`after` as a log and a byte in it, or as a time."""
+    if not text:
+        return None, 0, None
+    cursor = _CURSOR.fullmatch(text)
+    first = attempt_of(job_id, cursor[1]) if cursor else None
+    if cursor and first:
+        return first, int(cursor[2]), None
+    try:
+        since = datetime.fromisoformat(text)
+    except ValueError:
+        problems.append(Problem("after", "is neither the 'next' of an earlier answer nor an RFC 3339 time"))
+        return None, 0, None
+    return None, 0, since if since.tzinfo else since.replace(tzinfo=UTC)

@@ -1,0 +1,123 @@
+"""Results of the destination `bucket`: what a finished job's output holds, and each file by a signed link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from fanfold.errors import NotFound
+from fanfold.jobs.models import Job, ResultFile, Role, Task, TaskKey
+from fanfold.jobs.retention import links_end_at
+from fanfold.ports.clock import Clock
+from fanfold.ports.storage import JobStorage
+from fanfold.ports.store import Store
+from fanfold.services.signing import Signer
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLink:
+    """One output file with the link that fetches it without a token. `sha256` in hex."""
+
+    name: str
+    link: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResult:
+    """One output file, open for reading; whoever asked closes it."""
+
+    name: str
+    file: BinaryIO = field(repr=False)
+    size_bytes: int
+    sha256: str
+    changed_at: datetime
+
+
+class ResultService:
+    """Lists output files and opens them by their links."""
+
+    def __init__(self, store: Store, storage: JobStorage, clock: Clock, signer: Signer, public_url: str) -> None:
+        self._store = store
+        self._storage = storage
+        self._clock = clock
+        self._signer = signer
+        self._public_url = public_url
+
+    def listed(self, job: Job) -> list[ResultLink]:
+        """The output by name; empty before COMPLETE, for another destination than `bucket`, and after 48 hours."""
+        expires_at = links_end_at(job)
+        if expires_at is None or expires_at <= self._clock.now():
+            return []
+        task = self._store.task(_assembler(job.id, job.round))
+        made_at = job.ended_at or job.created_at
+        return [
+            ResultLink(
+                name=file.path,
+                link=self._public_url + self._signer.link(_path(job.id, job.round, file.path), expires_at),
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                created_at=made_at,
+                expires_at=expires_at,
+            )
+            for file in sorted(self._files(task), key=lambda file: file.path)
+        ]
+
+    def open(self, job_id: str, round_: int, name: str, expires: str, signature: str) -> OpenResult:
+        """The file behind a link; NotFound for a link that is not good (any more), or whose file is gone."""
+        self._signer.check(_path(job_id, round_, name), expires, signature, self._clock.now())
+        if self._store.job(job_id).deleted_at is not None:
+            raise NotFound(f"job '{job_id}' was deleted, and its output with it")
+        task = self._store.task(_assembler(job_id, round_))
+        entry = next((file for file in self._files(task) if file.path == name), None)
+        if entry is None:
+            raise NotFound(f"job '{job_id}' has no output file '{name[:200]}'")
+        file = _opened(self._storage.job(job_id).result(task.attempt_key), name)
+        return OpenResult(name, file, entry.size_bytes, entry.sha256, task.ended_at or task.created_at)
+
+    def _files(self, task: Task) -> list[ResultFile]:
+        if task.result is None:
+            raise NotFound("the output was removed; run the job again")
+        try:
+            return list(self._storage.job(task.key.job_id).result_files(task.attempt_key, task.result))
+        except FileNotFoundError as err:
+            raise NotFound("the output was removed; run the job again") from err
+
+
+def _assembler(job_id: str, round_: int) -> TaskKey:
+    return TaskKey(job_id, Role.ASSEMBLER, round_ - 1)
+
+
+def _path(job_id: str, round_: int, name: str) -> str:
+    return f"/files/results/{job_id}/{round_}/{name}"
+
+
+def _opened(folder: Path, name: str) -> BinaryIO:
+    """A regular file below a result's folder, by way of no link: a program may have made what lies there."""
+    *parents, last = PurePosixPath(name).parts
+    try:
+        place = os.open(folder, _FOLDER)
+        try:
+            for parent in parents:
+                inner = os.open(parent, _FOLDER, dir_fd=place)
+                os.close(place)
+                place = inner
+            descriptor = os.open(last, _FILE, dir_fd=place)
+        finally:
+            os.close(place)
+    except OSError as err:
+        raise NotFound(f"the output file '{name[:200]}' was removed; run the job again") from err
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotFound(f"the output file '{name[:200]}' is not a file any more")
+    return open(descriptor, "rb", buffering=0)
