@@ -32,11 +32,11 @@ class Effects:
         yield
         self.about_to("commit", what)
 
-    def write_file(self, path: Path, data: bytes) -> None:
-        """Write a small file whole: temporary name, fsync, rename, fsync of the folder."""
+    def write_file(self, path: Path, data: bytes, mode: int = 0o666) -> None:
+        """Write a small file whole: temporary name, fsync, rename, fsync of the folder; the umask narrows `mode`."""
         part = part_of(path)
         self.about_to("write", path.name)
-        with enough_space(path), open(part, "wb") as file:
+        with enough_space(path), open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             self.fsync(file.fileno(), path.name)
         self.rename(part, path)

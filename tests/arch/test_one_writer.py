@@ -9,9 +9,14 @@ from tests.arch.source import Module, dotted, modules
 # The rooms that may give a state a value: the two tables of moves, the values they start from, and the store.
 STATE_DECIDERS = ("jobs/lifecycle.py", "jobs/task_lifecycle.py", "jobs/models.py")
 STATE_WRITERS = ("stores/",)
-# The verbs of the two lifecycles, with what goes along: nothing else in the store opens a transaction that writes.
+# The store of jobs. Its verbs are those of the two lifecycles: nothing else in it opens a transaction that writes.
+JOB_STORE = "stores/sql.py"
 WRITING_VERBS = {"insert_job", "advance", "claim", "tell", "finish", "renew"}
 WRITES = "writing"
+# Its tables, which the other stores may read; `queries` builds statements for it.
+JOB_TABLES = {"jobs", "tasks", "attempts", "events"}
+JOB_STATEMENTS = (JOB_STORE, "stores/queries.py")
+WRITING_STATEMENTS = {"sa.insert", "sa.update", "sa.delete"}
 STATE_CALLS = {"replace", "values", "Job", "Task", "Attempt"}
 STATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstate\b|\binsert\b.*\b(jobs|tasks)\b", re.IGNORECASE | re.DOTALL)
 
@@ -77,13 +82,25 @@ def test_the_store_writes_in_the_verbs_of_the_lifecycles_only() -> None:
     writers = {
         function.name
         for module in modules()
-        if module.room == "stores"
+        if module.path == JOB_STORE
         for function in ast.walk(module.tree)
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Call) and called_name(node) == WRITES
     }
     assert writers == WRITING_VERBS
+
+
+def test_no_other_store_writes_to_the_tables_of_jobs() -> None:
+    found = [
+        f"{module.at(node)}: {dotted(node.func)} belongs into {JOB_STORE}"
+        for module in modules()
+        if module.path.startswith(STATE_WRITERS) and module.path not in JOB_STATEMENTS
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and dotted(node.func) in WRITING_STATEMENTS
+        if node.args and dotted(node.args[0]).rpartition(".")[2] in JOB_TABLES
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_sql_that_writes_a_state_stands_in_the_stores_only() -> None:

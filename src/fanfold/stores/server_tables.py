@@ -160,4 +160,5 @@ idempotency = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("body", sa.Text),
     _time("at", nullable=False),
+    sa.Index("idempotency_by_time", "at"),
 )
