@@ -6,7 +6,6 @@ NUL characters, duplicate keys, nesting without end.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request
@@ -14,10 +13,10 @@ from pydantic import ValidationError
 
 from fanfold.api.problems import TooLarge
 from fanfold.errors import BadInput, Problem
+from fanfold.jobs.json_text import read_json
 from fanfold.wire.base import Shape
 
 MAX_BODY_BYTES = 1024 * 1024
-MAX_DEPTH = 100
 
 S = TypeVar("S", bound=Shape)
 
@@ -54,56 +53,13 @@ async def raw_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
 
 def parse(shape: type[S], data: bytes) -> S:
     """A body as `shape`; raises BadInput naming every problem."""
-    value = read_json(data)
+    value = read_json(data, "the request")
     if not isinstance(value, dict):
         raise BadInput("the request is not right", [Problem("", "expected a JSON object")])
     try:
         return shape.model_validate(value)
     except ValidationError as err:
         raise BadInput("the request is not right", [_problem(item) for item in err.errors()]) from err
-
-
-def read_json(data: bytes) -> Any:
-    """Any JSON value, `{}` for nothing; raises BadInput for what is not JSON or not safe."""
-    if not data.strip():
-        return {}
-    try:
-        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_no_duplicates)
-    except RecursionError as err:
-        raise BadInput(f"the request's JSON is nested deeper than {MAX_DEPTH}") from err
-    except (ValueError, UnicodeDecodeError) as err:
-        raise BadInput(f"the request is not JSON: {str(err)[:200]}") from err
-    _check(value, 0)
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
-    return found
-
-
-def _check(value: Any, depth: int) -> None:
-    """Refuse depth and characters that nothing behind this door is made for."""
-    if depth > MAX_DEPTH:
-        raise BadInput(f"the request's JSON is nested deeper than {MAX_DEPTH}")
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise BadInput("the request has a NUL character or half a surrogate pair in a text")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check(key, depth)
-            _check(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth + 1)
 
 
 def _problem(error: Any) -> Problem:
