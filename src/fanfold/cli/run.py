@@ -4,27 +4,44 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fanfold.errors import FanfoldError
+
+if TYPE_CHECKING:
+    from fanfold.cli.wishes import Wish
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command("run")
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
-    inputs: Annotated[list[Path] | None, typer.Argument(metavar="INPUT...", help="Files, or folders of files.")] = None,
-    app_tag: Annotated[str, typer.Option("--app", help="A block folder, a script, or a built-in tag.")] = "",
-    template: Annotated[Path | None, typer.Option("--template", "-t", help="A template.json.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the output.")] = Path("out"),
-    partitioner: Annotated[str, typer.Option(help="Makes the chunks: tag or folder.")] = "",
-    assembler: Annotated[str, typer.Option(help="Folds the results: tag or folder.")] = "",
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", metavar="ROLE.KEY=VALUE", help="Such as app.case=upper.")
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="INPUT...", help="Files, or folders that stand for their files.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to this output.")] = False,
+    app_tag: Annotated[
+        str, typer.Option("--app", help="What runs on every chunk: a block folder, a script, or a tag.")
+    ] = "",
+    template: Annotated[
+        Path | None,
+        typer.Option("--template", "-t", help="A template.json that names blocks and params; the command line wins."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the output; if not empty, see --force and --resume.")
+    ] = Path("out"),
+    partitioner: Annotated[
+        str, typer.Option(help="What makes the chunks: a tag or folder; default: passthrough.")
+    ] = "",
+    assembler: Annotated[str, typer.Option(help="What folds the results: a tag or folder; default: passthrough.")] = "",
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="ROLE.KEY=VALUE", help="A param of a program, such as app.case=upper; repeatable."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run to this output.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over; replace files in the output folder.")] = False,
     slots: Annotated[
         int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
@@ -41,7 +58,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     An interrupted run is continued with --resume: finished chunks are not run again.
     """
-    from fanfold.cli.local_run import carry_out
     from fanfold.cli.wishes import Wish
 
     wish = Wish(
@@ -63,10 +79,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         as_json=json,
         quiet=quiet,
     )
+    raise typer.Exit(_carried_out(wish))
+
+
+def _carried_out(wish: Wish) -> int:
+    """The exit code; with --json, a refusal is told as JSON too."""
+    from fanfold.cli.local_run import carry_out
+
     try:
-        code = carry_out(wish)
+        return int(carry_out(wish))
     except FanfoldError as err:
-        if json:
+        if wish.as_json:
             print(dumps({"error": {"code": err.code, "message": str(err)}}))
         raise
-    raise typer.Exit(int(code))
