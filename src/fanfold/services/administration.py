@@ -31,6 +31,10 @@ class Administration:
         """One page of accounts, oldest first, and how many there are in all."""
         return self._store.accounts(limit, offset)
 
+    def account(self, account_id: str) -> Account:
+        """One account; NotFound."""
+        return self._store.account(account_id)
+
     def create_account(
         self,
         caller: Caller,
@@ -67,6 +71,10 @@ class Administration:
     def users(self, account_id: str, limit: int, offset: int) -> tuple[list[User], int]:
         """One page of an account's users ("": of all), oldest first, and how many there are in all."""
         return self._store.users(account_id, limit, offset)
+
+    def user(self, user_id: str) -> User:
+        """One user; NotFound."""
+        return self._store.user(user_id)
 
     def create_user(
         self, caller: Caller, account_id: str, name: str, email: str, role: UserRole, request_id: str = ""
