@@ -41,7 +41,7 @@ class EventFeed:
     ) -> AsyncIterator[list[EventRecord]]:
         """Events after a number, in batches as they happen, for as long as `still()`, which is asked before each batch;
         an empty batch is a sign of life, every 15 seconds where nothing happens."""
-        with self._hub.listening() as committed:
+        with self._hub.listening(account_id) as committed:
             while await asyncio.to_thread(still):
                 committed.clear()
                 found = await asyncio.to_thread(self._store.events, after, AT_ONCE, account_id, job_id)

@@ -1,0 +1,64 @@
+"""Server-sent events: how they are written, how many one account may follow, and for how long."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+
+from fanfold.api.auth import token_of
+from fanfold.api.context import Services
+from fanfold.api.problems import TooMany
+from fanfold.jobs.access import Caller
+
+MOST_OF_ACCOUNT = 200
+TRY_AGAIN_S = 10.0
+LOOK_AT_TOKEN_S = 1.0
+
+SIGN_OF_LIFE = ": \n\n"
+
+
+def message(data: Any, name: str, id_: str = "") -> str:
+    """One event; its id is what a client that comes back sends as `Last-Event-ID`."""
+    head = f"id: {id_}\n" if id_ else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+def position(id_: str) -> str:
+    """An id without an event: a client that comes back before anything happened knows where it was."""
+    return f"id: {id_}\n\n"
+
+
+def wanted(request: Request) -> bool:
+    """Whether a stream is asked for, rather than a page."""
+    return "text/event-stream" in request.headers.get("accept", "")
+
+
+def check_room(services: Services, caller: Caller) -> None:
+    """Refuse one stream too many of an account with TooMany."""
+    if services.hub.listeners(caller.account_id) >= MOST_OF_ACCOUNT:
+        raise TooMany(f"{MOST_OF_ACCOUNT} streams of this account are open; close some", TRY_AGAIN_S)
+
+
+def still_allowed(request: Request, services: Services) -> Callable[[], bool]:
+    """Asks whether the token that opened a stream is still good; a revoked one ends it within a second."""
+    token, looked = token_of(request), time.monotonic()
+
+    def ask() -> bool:
+        nonlocal looked
+        if time.monotonic() - looked < LOOK_AT_TOKEN_S:
+            return True
+        looked = time.monotonic()
+        return services.access.caller_of(token) is not None
+
+    return ask
+
+
+def answer(messages: AsyncIterator[str]) -> StreamingResponse:
+    """A stream that no cache keeps and no proxy holds back."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
