@@ -84,10 +84,11 @@ class Effects:
         path.mkdir(parents=True, exist_ok=True)
 
     def link_or_copy(self, source: Path, target: Path) -> None:
-        """Give a file a second name; across file systems, or where links are forbidden, copy it in the kernel."""
+        """Give a file, or the one a symbolic link means, a second name; across file systems, or where links are
+        forbidden, copy it in the kernel."""
         self.about_to("link", target.name)
         try:
-            os.link(source, target)
+            os.link(os.path.realpath(source), target)
         except OSError as err:
             if err.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES):
                 raise

@@ -24,6 +24,7 @@ MANIFEST_FILE = ".fanfold-manifest.jsonl"
 """Lists the files of a result with more than INLINE_FILES, one JSON array [path, size_bytes, sha256] a line."""
 
 MAX_DEPTH = 64
+MAX_PATH_BYTES = 1024
 FOLDER_MODE = 0o755
 _FSYNC_EACH = 64
 _READ_BYTES = 1 << 20
@@ -44,15 +45,23 @@ def stage_in(order: RunOrder, target: Path, effects: Effects) -> int:
         place = target / item.name
         if place.parent != target:
             place.parent.mkdir(parents=True, exist_ok=True)
-        if item.chunk is not None:
-            total += _stage_chunk(order, item.chunk, place, effects)
-        elif item.location:
-            source = Path(order.folder, item.location)
-            effects.link_or_copy(source, place)
-            total += source.stat().st_size
-        else:
-            place.touch()
+        try:
+            total += _stage(order, item, place, effects)
+        except (FileNotFoundError, PermissionError, EOFError) as err:
+            where = item.location or (item.chunk.key if isinstance(item.chunk, FileChunk) else item.name)
+            raise ChunkChanged(f"'{where}' cannot be read any more: {err}") from err
     return total
+
+
+def _stage(order: RunOrder, item: Input, place: Path, effects: Effects) -> int:
+    if item.chunk is not None:
+        return _stage_chunk(order, item.chunk, place, effects)
+    if not item.location:
+        place.touch()
+        return 0
+    source = Path(order.folder, item.location)
+    effects.link_or_copy(source, place)
+    return source.stat().st_size
 
 
 def _inputs(order: RunOrder) -> Iterable[Input]:
@@ -159,9 +168,13 @@ def _check_name(name: str, path: str, depth: int) -> None:
     if depth == 0 and name == MANIFEST_FILE:
         raise BadResult(f"the result has a file called '{MANIFEST_FILE}': that name is reserved")
     try:
-        name.encode()
+        size = len(path.encode())
     except UnicodeEncodeError as err:
         raise BadResult(f"the result has a file whose name is not UTF-8: {path!r}") from err
+    if size > MAX_PATH_BYTES:
+        raise BadResult(
+            f"the result has a path of {size} bytes, at most {MAX_PATH_BYTES} bytes are taken: {path[:80]}..."
+        )
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
         raise BadResult(f"the result has a file with a control character in its name: {path!r}")
 

@@ -1,4 +1,4 @@
-"""A program may end with anything, or nothing, where its result should be; its runner lives on and says what it found."""
+"""A program may end with anything, or nothing, where its result should be; its runner lives on and says what it was."""
 
 import os
 import select
