@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from fanfold.errors import NotFound
 from fanfold.jobs.fairness import Candidate, shares
+from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
@@ -176,11 +177,19 @@ class Feeder:
         """Whether the executor has more work than slots, so that nothing waits for the next turn."""
         return len(self._under_way) > self._executor.capacity().slots
 
-    def renew(self) -> None:
-        """Extend the leases of attempts whose runners are alive; cancel those that may not go on."""
-        alive = self._executor.alive()
+    def renew(self, *, everyone: bool = False) -> None:
+        """Extend the leases of attempts whose runners are alive, or of all after a pause of this process in which
+        nobody could be heard; cancel those that may not go on."""
+        alive = list(self._under_way) if everyone else self._executor.alive()
         if alive:
             self._cancel(self._store.renew(alive, self._clock.now() + self._lease))
+
+    def drop_ended(self) -> None:
+        """End what still runs for jobs that have ended, by whosever hand; a silent runner's too."""
+        for job_id in {attempt.task.job_id for attempt in self._under_way}:
+            job = self._store.job(job_id)
+            if job.state in ENDED:
+                self.forget(job)
 
     def forget(self, job: Job) -> None:
         """A job has ended: end what still runs for it."""

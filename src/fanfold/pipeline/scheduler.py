@@ -43,6 +43,9 @@ STAGES: Mapping[Work, Stage] = {
 LOOK_EVERY_S = 0.02
 """Due jobs are looked up at most so often while nothing but task reports wakes the scheduler."""
 
+DROP_EVERY_S = 0.2
+"""An aborted job's programs learn of it so soon; what they get then to end is the kill grace."""
+
 LONGEST_WAIT_S = 0.25
 
 GATHER_S = 0.01
@@ -71,6 +74,7 @@ class _Timers:
 
     look: float = 0.0
     renew: float = 0.0
+    drop: float = 0.0
     expire: float = 0.0
 
 
@@ -85,6 +89,7 @@ class Scheduler:
         self._reconciler = reconciler
         self._workers = workers
         self._wake = wake
+        self._lease_s = lease_s
         self._renew_every_s = min(1.0, lease_s / 4)
         self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
         self._timers = _Timers()
@@ -168,8 +173,12 @@ class Scheduler:
 
     def _duties(self, now: float) -> None:
         if now >= self._timers.renew:
+            # Where this process stood still or the store was away, silence says nothing about the runners.
+            self._feeder.renew(everyone=now - self._timers.renew > self._lease_s / 4)
             self._timers.renew = now + self._renew_every_s
-            self._feeder.renew()
+        if now >= self._timers.drop:
+            self._timers.drop = now + DROP_EVERY_S
+            self._feeder.drop_ended()
         if now >= self._timers.expire:
             self._timers.expire = now + 1.0
             self._feeder.expire()
