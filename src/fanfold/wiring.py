@@ -89,7 +89,7 @@ def wire(
     executor: Executor = executor_class(settings.slots, effects, clock, wake, settings.kill_grace_s, runner)
     store = _opened(settings.state / DATABASE, effects, executor)
     workspace = Workspace(settings.state, effects)
-    sources = find_sources(store.database, workspace, clock) if find_sources else local_sources(effects)
+    sources = find_sources(store.database) if find_sources else local_sources(effects)
     if settings.full_disk == "fail":
         workspace.keep_ballast()
     orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
@@ -149,7 +149,7 @@ class Sources:
         return self._made[name]
 
 
-FindSources = Callable[["Database", Workspace, Clock], Sources]
+FindSources = Callable[["Database"], Sources]
 
 
 def local_sources(effects: Effects) -> Sources:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -11,8 +13,15 @@ from fanfold.api.app import make_app
 from fanfold.api.context import Services
 from fanfold.api.hosts import HostGuard
 from fanfold.api.metrics import Metrics
+from fanfold.datasources.bucket import Bucket
+from fanfold.datasources.bypass import Bypass
+from fanfold.datasources.local import LocalFolder
+from fanfold.datasources.upload import UploadedFile
+from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
 from fanfold.events.hub import Hub
+from fanfold.net.addresses import AddressGuard
+from fanfold.net.http import GuardedHttp
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
 from fanfold.services.idempotency import IdempotencyService
@@ -27,9 +36,11 @@ from fanfold.services.validation import Validator
 from fanfold.settings import Settings
 from fanfold.stores.access import SqlAccess
 from fanfold.stores.blocks import SqlBlocks
+from fanfold.stores.database import Database
 from fanfold.stores.idempotency import SqlIdempotency
+from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
-from fanfold.wiring import Parts, wire
+from fanfold.wiring import Parts, Sources, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +61,25 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     effects = effects or Effects()
     effects.make_folder(settings.state)
     keys = server_keys(settings.state, effects)
-    core = wire(settings, effects)
+    core = wire(settings, effects, find_sources=partial(_sources, settings, effects))
     database, clock, hub = core.database, core.clock, Hub()
     database.listen(hub.notify)
-    signer = Signer(keys.signer)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
-    blocks = BlockService(SqlBlocks(database), core.store, settings.state, effects, clock)
+    templates = TemplateService(SqlTemplates(database), clock)
+    blocks = BlockService(SqlBlocks(database), templates, settings.state, effects, clock)
     validator = Validator(blocks, core.sources, settings.container_fallback == "on")
+    signer, uploads = Signer(keys.signer), SqlUploads(database)
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
         jobs=JobService(core.store, validator, clock, core.wake),
         blocks=blocks,
-        templates=TemplateService(SqlBlocks(database), clock),
+        templates=templates,
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
-        uploads=UploadService(SqlUploads(database), core.store, core.workspace, clock, signer, url),
+        uploads=UploadService(
+            uploads, core.store, core.workspace, clock, signer, url, max_bytes=settings.max_upload_bytes
+        ),
         idempotency=IdempotencyService(SqlIdempotency(database), clock),
         store=core.store,
         executor=core.executor,
@@ -76,6 +90,21 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     )
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     return ServerParts(core, make_app(services, Metrics(core.store, core.executor, clock), hosts), access)
+
+
+def _sources(settings: Settings, effects: Effects, database: Database) -> Sources:
+    """The places a server knows: only the folders of this machine that its settings name."""
+    folders = tuple(Path(folder) for folder in settings.local_folders.split(":") if folder)
+    http = GuardedHttp(AddressGuard(allow_private=settings.allow_private_urls == "on"))
+    return Sources(
+        {
+            "bypass": partial(Bypass, effects),
+            "bucket": partial(Bucket, effects),
+            "file": partial(UploadedFile, effects, SqlUploads(database)),
+            "local": partial(LocalFolder, effects, folders),
+            "url": partial(WebFile, effects, http, settings.max_upload_bytes),
+        }
+    )
 
 
 def _known_hosts(settings: Settings, url: str) -> frozenset[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +13,12 @@ from fanfold.api.answers import audited, generic
 from fanfold.api.body import parse
 from fanfold.api.context import Services
 from fanfold.api.translate import config_of, config_warnings, data_of, draft_of, job_json
-from fanfold.errors import BadInput, Problem
+from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
-from fanfold.jobs.models import BlockTags, Job, JobConfig
+from fanfold.jobs.models import BlockTags, Job, JobConfig, JobState
+from fanfold.services.idempotency import effect_id, hash_of
+from fanfold.wire.base import Shape
 from fanfold.wire.jobs import DataPatch, JobRequest, RunRequest
-
-_KEYED = uuid.UUID("6f5b8a6e-3d0f-4a9e-9d58-0a7f6f3f2d11")
 
 
 def create(request: Request, caller: Caller, services: Services, body: JobRequest) -> Any:
@@ -27,20 +26,31 @@ def create(request: Request, caller: Caller, services: Services, body: JobReques
     key = request.headers.get("idempotency-key", "")
     if not key:
         return _created(request, caller, services, body)
+    digest = _digest(request, body)
     if body.job_id is None:
-        # Told by account and key, so that a repeat after a crash finds what the first one made.
-        body = body.model_copy(update={"job_id": str(uuid.uuid5(_KEYED, f"{caller.account_id}/{key}"))})
-    return _once(request, caller, services, key, body, lambda: _created(request, caller, services, body))
+        body = body.model_copy(update={"job_id": effect_id(caller.account_id, key, digest)})
+
+    def made_already() -> dict[str, Any]:
+        try:
+            return job_answer(services, caller, services.jobs.get(caller.account_id, body.job_id or ""))
+        except NotFound:
+            return _created(request, caller, services, body)
+
+    return _once(services, caller, key, digest, lambda: _created(request, caller, services, body), made_already)
 
 
-def _once(request: Request, caller: Caller, services: Services, key: str, body: Any, act: Any) -> Response:
-    said = f"{request.method} {request.url.path}\n{body.model_dump_json(exclude_none=True)}"
-    digest = hashlib.sha256(said.encode()).hexdigest()
+def _digest(request: Request, body: Shape) -> str:
+    return hash_of(request.method, request.url.path, body.model_dump_json(exclude_none=True))
 
-    def acted() -> tuple[int, str]:
-        return 200, json.dumps(act())
 
-    status, text = services.idempotency.run(caller.account_id, key, digest, acted)
+Act = Callable[[], dict[str, Any]]
+
+
+def _once(services: Services, caller: Caller, key: str, digest: str, act: Act, again: Act) -> Response:
+    """Act once for the key; `again` answers where an earlier run was cut off after its effect."""
+    status, text = services.idempotency.run(
+        caller.account_id, key, digest, lambda: (200, json.dumps(act())), lambda: (200, json.dumps(again()))
+    )
     return Response(text, status, media_type="application/json")
 
 
@@ -94,13 +104,17 @@ def run_job(request: Request, caller: Caller, services: Services, job_id: str, b
 
     def act() -> dict[str, Any]:
         job = services.jobs.get(caller.account_id, job_id)
-        given = body.config or body
-        services.jobs.run(caller.account_id, job_id, caller.user_name, config_of(given, job.config))
+        config = config_of(body.config or body, job.config)
+        services.jobs.run(caller.account_id, job_id, caller.user_name, config)
         audited(request, services, caller, "job.run", job_id)
         return generic(request)
 
+    def again() -> dict[str, Any]:
+        state = services.jobs.get(caller.account_id, job_id).state
+        return act() if state is JobState.NEW else generic(request)
+
     key = request.headers.get("idempotency-key", "")
-    return _once(request, caller, services, key, body, act) if key else act()
+    return _once(services, caller, key, _digest(request, body), act, again) if key else act()
 
 
 def job_answer(services: Services, caller: Caller, job: Job) -> dict[str, Any]:

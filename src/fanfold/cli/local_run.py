@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fanfold.cli.ending import Ending
     from fanfold.cli.progress import Display
 
-WATCH_EVERY_S = 0.1
+WATCH_EVERY_S = 0.2
 
 
 def carry_out(wish: Wish) -> Exit:
@@ -117,7 +117,8 @@ def _followed(parts: Parts, job: Job, display: Display, interrupted: list[int]) 
             return job
         if not parts.thread.is_alive():
             raise parts.scheduler.broken or RuntimeError("the scheduler ended by itself")
-        parts.thread.join(WATCH_EVERY_S)
+        if parts.scheduler.moved.wait(WATCH_EVERY_S):
+            parts.scheduler.moved.clear()
 
 
 @contextmanager
