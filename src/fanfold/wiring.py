@@ -54,6 +54,7 @@ class Parts:
     sources: Sources
     workspace: Workspace
     executor: Executor
+    feeder: Feeder
     scheduler: Scheduler
     jobs: JobService
     clock: Clock
@@ -114,7 +115,19 @@ def wire(
     jobs = JobService(store, validator, clock, wake)
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(
-        settings, store.database, store, sources, workspace, executor, scheduler, jobs, clock, wake, thread, workers
+        settings=settings,
+        database=store.database,
+        store=store,
+        sources=sources,
+        workspace=workspace,
+        executor=executor,
+        feeder=feeder,
+        scheduler=scheduler,
+        jobs=jobs,
+        clock=clock,
+        wake=wake,
+        thread=thread,
+        workers=workers,
     )
 
 

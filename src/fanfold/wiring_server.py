@@ -89,7 +89,9 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         alive=core.thread.is_alive,
     )
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
-    return ServerParts(core, make_app(services, Metrics(core.store, core.executor, clock), hosts), access)
+    metrics = Metrics(core.store, core.executor)
+    core.feeder.listen(metrics.attempt_ended)
+    return ServerParts(core, make_app(services, metrics, hosts), access)
 
 
 def _sources(settings: Settings, effects: Effects, database: Database) -> Sources:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor
-from fanfold.ports.store import Store
+from fanfold.ports.store import Finished, Store
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
@@ -18,7 +17,7 @@ TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
 class Metrics:
     """One process's metrics in a registry of its own."""
 
-    def __init__(self, store: Store, executor: Executor, clock: Clock) -> None:
+    def __init__(self, store: Store, executor: Executor) -> None:
         self._registry = CollectorRegistry()
         labels = ["route", "method", "status"]
         self._requests = Counter("fanfold_requests", "Requests answered.", labels, registry=self._registry)
@@ -45,10 +44,14 @@ class Metrics:
         self._requests.labels(route, method, str(status)).inc()
         self._latency.labels(route, method).observe(seconds)
 
-    def task_ended(self, outcome: str, run_s: float, waited_s: float) -> None:
-        """Count one ended attempt."""
-        self._task_s.labels(outcome).observe(run_s)
-        self._queue_s.observe(waited_s)
+    def attempt_ended(self, change: Finished) -> None:
+        """Count one ended attempt: how long its program ran, and how long its task had waited for it."""
+        before, outcome = change.before, change.outcome
+        if outcome.started_at is None:
+            return
+        self._task_s.labels(type(outcome).__name__).observe((outcome.at - outcome.started_at).total_seconds())
+        if before.due_at is not None:
+            self._queue_s.observe(max(0.0, (outcome.started_at - before.due_at).total_seconds()))
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -7,7 +7,7 @@ told by the store's guards alone; the map of attempts under way is only a cache 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from fanfold.errors import NotFound
@@ -62,6 +62,7 @@ class Feeder:
         self._unwritten: list[Report] = []
         self._jobs: dict[str, Job] = {}
         self._mean_s = FIRST_GUESS_S
+        self._listeners: list[Callable[[Finished], None]] = []
 
     def under_way(self) -> frozenset[AttemptKey]:
         """The attempts handed out and not yet ended."""
@@ -135,9 +136,15 @@ class Feeder:
             return False
         return task.state is TaskState.COMPLETED and task.fence == attempt.fence
 
+    def listen(self, listener: Callable[[Finished], None]) -> None:
+        """Call `listener` with every end that was written; it must return at once."""
+        self._listeners.append(listener)
+
     def _learn(self, won: list[Finished]) -> None:
-        """Keep a running mean of how long programs take, in seconds."""
+        """Tell the listeners, and keep a running mean of how long programs take, in seconds."""
         for change in won:
+            for listener in self._listeners:
+                listener(change)
             if isinstance(change.outcome, Succeeded | ProgramFailed) and change.outcome.started_at is not None:
                 took = (change.outcome.at - change.outcome.started_at).total_seconds()
                 self._mean_s += _SMOOTHING * (took - self._mean_s)
