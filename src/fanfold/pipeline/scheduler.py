@@ -8,6 +8,7 @@ times: wake-ups are hints, the rows decide.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
@@ -48,7 +49,7 @@ DROP_EVERY_S = 0.2
 
 LONGEST_WAIT_S = 0.25
 
-GATHER_S = 0.01
+GATHER_S = 0.03
 """While the executor has work waiting, reports are gathered for so long, so that one commit serves many."""
 
 DUE_AT_ONCE = 50
@@ -96,6 +97,7 @@ class Scheduler:
         self._full = 0
         self.stopping = False
         self.draining = False
+        self.moved = threading.Event()
         self.broken: Exception | None = None
 
     def run(self) -> None:
@@ -234,6 +236,7 @@ class Scheduler:
         self._after(written, result.event)
 
     def _after(self, job: Job, event: Event) -> None:
+        self.moved.set()
         log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__)
         if job.state in ENDED:
             self._feeder.forget(job)
