@@ -101,8 +101,12 @@ class Effects:
         path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
-        """Remove a folder and all in it, never following links out of it; one that is gone already is fine."""
+        """Remove a folder and all in it, or a file or link in its place, never following links out of it; one that is
+        gone already is fine."""
         self.about_to("remove", path.name)
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
         with contextlib.suppress(FileNotFoundError):
             try:
                 shutil.rmtree(path)
@@ -176,7 +180,8 @@ def _copy_some(source: int, target: int, offset: int, length: int) -> int:
 
 def _open_up(root: Path) -> None:
     """Give back the permissions a program took from its own folders, so that they can be removed."""
-    for folder, names, _ in os.walk(root, onerror=None):
+    os.chmod(root, 0o700)
+    for folder, names, _ in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
             if not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):

@@ -5,6 +5,7 @@ Read only by `wiring` and the doors; the core is handed values.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tomllib
@@ -71,16 +72,26 @@ class Settings:
         """Merge file < environment < flags (None: not given); raises BadInput that names every wrong one."""
         problems: list[Problem] = []
         found: dict[str, Any] = {}
-        for source, values in (("file", _from_file(file)), ("environment", _from_environment(environment))):
+        given = {name: value for name, value in flags.items() if value is not None}
+        sources = (("file", _from_file(file)), ("environment", _from_environment(environment)), ("flags", given))
+        for source, values in sources:
             for name, value in values.items():
                 _take(found, name, value, source, problems)
         if problems:
             raise BadInput("the settings are not right", problems)
-        found |= {name: value for name, value in flags.items() if value is not None}
         return replace(cls(), **found)
 
 
 _KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}
+_LEAST: Mapping[str, float] = {
+    "slots": 1,
+    "max_partitioning": 1,
+    "lease_s": 0.1,
+    "max_upload_bytes": 1,
+    "requests_per_s": 0.1,
+}
+"""The smallest value that lets work go on; other numbers may be 0."""
+
 _ON_OFF = ("on", "off")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "oversize": ("wait", "clamp"),
@@ -116,11 +127,29 @@ def _take(found: dict[str, Any], name: str, value: Any, source: str, problems: l
         problems.append(Problem(f"{source}: {name}", f"unknown setting; known are {', '.join(sorted(known))}"))
         return
     try:
-        parsed = _KINDS[known[name]](value)
-    except ValueError:
+        parsed = _parsed(_KINDS[known[name]], value)
+    except (TypeError, ValueError):
         problems.append(Problem(f"{source}: {name}", f"expected {known[name]}, found {value!r}"))
         return
     if name in _CHOICES and parsed not in _CHOICES[name]:
         problems.append(Problem(f"{source}: {name}", f"expected one of {', '.join(_CHOICES[name])}, found {value!r}"))
         return
+    if isinstance(parsed, int | float) and not _LEAST.get(name, 0) <= parsed < math.inf:
+        problems.append(
+            Problem(f"{source}: {name}", f"expected a number of at least {_LEAST.get(name, 0)}, found {value!r}")
+        )
+        return
     found[name] = parsed
+
+
+def _parsed(kind: type, value: Any) -> Any:
+    """A value in the kind of its setting, read from text where it is text; raises TypeError for any other."""
+    fitting: Mapping[type, tuple[type, ...]] = {
+        int: (str, int),
+        float: (str, int, float),
+        str: (str,),
+        Path: (str, Path),
+    }
+    if isinstance(value, bool) or not isinstance(value, fitting[kind]):
+        raise TypeError
+    return kind(value)

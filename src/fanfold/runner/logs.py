@@ -59,10 +59,9 @@ class AttemptLog:
     def feed(self, data: bytes) -> None:
         """Take what the program printed; whole lines are written at once."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > MAX_LINE_BYTES:
-            lines.append(self._rest[:MAX_LINE_BYTES])
-            self._rest = self._rest[MAX_LINE_BYTES:]
-        self._write(lines)
+        pieces = [piece for line in lines for piece in _cut(line)]
+        *begun, self._rest = _cut(self._rest)
+        self._write(pieces + begun)
 
     def close(self) -> None:
         """Write what is left of a last line without an end, and let go of the file."""
@@ -74,8 +73,11 @@ class AttemptLog:
             self._file = None
 
     def last_words(self) -> str:
-        """The last line that says something, at most 500 characters; "" when there is none."""
-        return next((line.strip()[:500] for line in reversed(self.tail) if line.strip()), "")
+        """The last line that says something, at most 500 printable characters; "" when there is none."""
+        shown = (
+            "".join(letter if letter.isprintable() else " " for letter in line).strip() for line in reversed(self.tail)
+        )
+        return next((line[:500] for line in shown if line), "")
 
     def _write(self, lines: list[bytes]) -> None:
         if not lines:
@@ -104,6 +106,11 @@ class AttemptLog:
         text = line.rstrip(b"\r").decode("utf-8", "replace")
         self.tail.append(text)
         return _line_json(at, self._levels.of(text), text)
+
+
+def _cut(line: bytes) -> list[bytes]:
+    """A line in pieces of at most MAX_LINE_BYTES; an empty line is one piece."""
+    return [line[begin : begin + MAX_LINE_BYTES] for begin in range(0, max(1, len(line)), MAX_LINE_BYTES)]
 
 
 def _line_json(at: datetime, level: str, line: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def _in_folder(path: Path, wanted: BlockType) -> _Found:
 
 def _of_script(path: Path, wanted: BlockType) -> _Found:
     """A single file, with the modules beside it that it imports, becomes a block with nothing but a name."""
-    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.stem)[:64] or "script"
+    name = "".join(letter if re.fullmatch("[A-Za-z0-9_-]", letter) else "-" for letter in path.stem)[:64] or "script"
     data = {"name": name, "version": "0.1", "type": wanted.value, "entrypoint": path.name, "platform": "process"}
     return _Found(read_manifest(data), data, {}, path.parent, sorted({path, *imported_beside(path)}))
 
@@ -130,10 +131,12 @@ def _files(folder: Path) -> Iterator[Path]:
     """All files of a block's `app` folder but caches; links out of it and too much are refused."""
     count = size_bytes = 0
     for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts or path.is_dir():
+        if "__pycache__" in path.parts or (path.is_dir() and not path.is_symlink()):
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
             raise BadInput(f"'{path}' links to a place outside its block; put the file itself there")
+        if not path.is_file():
+            raise BadInput(f"'{path}' is neither a file nor a folder; take it out of the block")
         count, size_bytes = count + 1, size_bytes + path.stat().st_size
         if count > MAX_FILES or size_bytes > MAX_BYTES:
             raise BadInput(f"the block '{folder.parent}' is too large: at most {MAX_FILES} files and {MAX_BYTES} bytes")
