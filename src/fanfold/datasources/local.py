@@ -105,6 +105,8 @@ class LocalFolder:
         """One file under its temporary name, on disk."""
         place = folder / file.entry.path
         part = _part(place)
+        if file.entry.path in (MANIFEST, PENDING):
+            raise BadInput(f"the output has a file called '{file.entry.path}': that name is reserved")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             self._effects.remove_file(part)
@@ -134,16 +136,30 @@ class LocalFolder:
     def _take_back_listed(self, folder: Path, listing: Path, job_id: str) -> None:
         if not listing.is_file():
             return
-        told = json.loads(listing.read_bytes())
-        if told["jobId"] == job_id:
-            for entry in told["files"]:
-                self._effects.remove_file(folder / entry["name"])
+        names = _names_of(listing, job_id)
+        if names is not None:
+            for name in names:
+                self._effects.remove_file(folder / name)
             self._effects.remove_file(listing)
 
 
 def _folders(entries: Iterable[ResultFile]) -> list[PurePath]:
     """All folders of an output below its own."""
     return sorted({parent for entry in entries for parent in PurePath(entry.path).parents})
+
+
+def _names_of(listing: Path, job_id: str) -> list[str] | None:
+    """The files below its folder that a job's manifest lists; None where it is another's, or no manifest any more."""
+    try:
+        told = json.loads(listing.read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(told, dict) or told.get("jobId") != job_id or not isinstance(told.get("files"), list):
+        return None
+    names = [str(entry["name"]) for entry in told["files"] if isinstance(entry, dict) and "name" in entry]
+    if len(names) < len(told["files"]):
+        return None
+    return [name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
 
 
 def _part(place: Path) -> Path:
