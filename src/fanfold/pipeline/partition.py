@@ -90,7 +90,13 @@ def _labels(published: Path) -> list[str] | None:
         return None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         return None
-    return [label[:MAX_LABEL] for label in labels]
+    return [_speakable(label[:MAX_LABEL]) for label in labels]
+
+
+def _speakable(label: str) -> str:
+    """A name that every store and terminal can take: half surrogates and control characters become `?`."""
+    text = label.encode("utf-8", "replace").decode()
+    return "".join("?" if ord(letter) < 32 or ord(letter) == 127 else letter for letter in text)
 
 
 def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> StageResult:
