@@ -6,6 +6,7 @@ and its attempt reported as lost; one that is silent (frozen) is no longer `aliv
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fanfold.effects import Effects
+from fanfold.errors import Broken
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
@@ -27,6 +29,7 @@ from fanfold.ports.signals import Signal
 from fanfold.runner import messages
 from fanfold.runner.loop import RECEIVE_BYTES
 from fanfold.runner.process_tree import adopt_orphans, end_strays
+from fanfold.runner.run import folders_of
 
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
@@ -77,6 +80,7 @@ class LocalExecutor:
         self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
         self._draining = False
         self._closed = False
+        self._broken: Exception | None = None
         self._names = 0
         self._device = Device(float(os.cpu_count() or 1), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         adopt_orphans()
@@ -89,6 +93,8 @@ class LocalExecutor:
 
     def capacity(self) -> Capacity:
         """See `ports.executor`."""
+        if self._broken is not None:
+            raise Broken(f"the local executor broke: {self._broken!r}") from self._broken
         with self._lock:
             taken = len(self._waiting) + sum(runner.order is not None for runner in self._runners)
         room = 0 if self._draining else max(0, self._slots * (1 + QUEUED_PER_SLOT) - taken)
@@ -149,6 +155,8 @@ class LocalExecutor:
         for runner in self._runners:
             self._await_end(runner)
         end_strays(JOB_ID, frozenset())
+        for order in [runner.order for runner in self._runners if runner.order is not None]:
+            self._clear(order)
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
@@ -175,6 +183,11 @@ class LocalExecutor:
             runner.process.kill()
             runner.process.wait()
 
+    def _clear(self, order: RunOrder) -> None:
+        """Remove what a lost attempt left in its scratch folder."""
+        with contextlib.suppress(OSError):  # what cannot be removed now is left to the next sweep
+            self._effects.remove_tree(folders_of(order).scratch)
+
     # ---- the messenger thread
 
     def _nudge(self) -> None:
@@ -184,15 +197,24 @@ class LocalExecutor:
             return
 
     def _serve(self) -> None:
-        while not self._closed:
-            for key, _ in self._selector.select(timeout=0.25):
-                if key.data is None:
-                    os.read(self._nudge_in, 4096)
-                else:
-                    self._hear(key.data)
-            self._pass_on_cancels()
-            self._kill_overdue()
-            self._hand_out()
+        """Work until closed. A defect is kept for the next caller: an executor must not stand still in silence."""
+        try:
+            while not self._closed:
+                self._exchange()
+        except Exception as err:  # noqa: BLE001 - raised again by `capacity`
+            self._broken = err
+            self._wake.wake()
+
+    def _exchange(self) -> None:
+        """Hear what runners say, pass on what callers want."""
+        for key, _ in self._selector.select(timeout=0.25):
+            if key.data is None:
+                os.read(self._nudge_in, 4096)
+            else:
+                self._hear(key.data)
+        self._pass_on_cancels()
+        self._kill_overdue()
+        self._hand_out()
 
     def _hire(self) -> None:
         """Start one more runner process."""
@@ -247,6 +269,7 @@ class LocalExecutor:
         with self._lock:
             self._runners.remove(runner)
         if runner.order is not None:
+            self._clear(runner.order)
             said = f"the runner died ({_status(runner.process.returncode)})"
             lost: Outcome = RunnerLost(runner.order.attempt, self._clock.now(), runner=runner.name, message=said)
             self._report(lost)

@@ -1,0 +1,47 @@
+"""What the local executor does about runners that die in the middle, or do not speak its language."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from fanfold.clocks import SteadyClock
+from fanfold.effects import Effects
+from fanfold.errors import Broken
+from fanfold.executors.local import LocalExecutor
+from fanfold.jobs.models import AttemptKey, Role, TaskKey
+from fanfold.jobs.task_lifecycle import RunnerLost
+from fanfold.ports.executor import RunOrder
+from fanfold.signals import ThreadSignal
+
+SUICIDE = 'touch "$TASK_RESULTS_DIR/half"; kill -KILL $PPID; sleep 60'
+NONSENSE = (sys.executable, "-c", "import os, sys; os.write(int(sys.argv[1]), b'nonsense\\n'); sys.stdin.read()")
+
+
+def test_a_runner_that_died_leaves_no_scratch_when_its_loss_is_told(tmp_path: Path) -> None:
+    for name in ("scratch", "results", "logs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "main.sh").write_text(SUICIDE)
+    wake = ThreadSignal()
+    executor = LocalExecutor(1, Effects(), SteadyClock(), wake)
+    try:
+        key = AttemptKey(TaskKey("job", Role.APP, 0), 1)
+        env = {"FANFOLD_JOB_ID": "job"}
+        executor.start([RunOrder(key, 1, str(tmp_path), str(tmp_path), "main.sh", ("/bin/sh",), env=env)])
+        assert wake.wait(20.0)
+        assert [type(report) for report in executor.collect()] == [RunnerLost]
+        assert os.listdir(tmp_path / "scratch") == []
+    finally:
+        executor.close(0.0)
+
+
+def test_an_executor_whose_messenger_broke_says_so_instead_of_standing_still() -> None:
+    wake = ThreadSignal()
+    executor = LocalExecutor(1, Effects(), SteadyClock(), wake, 0.1, NONSENSE)
+    try:
+        assert wake.wait(20.0)
+        with pytest.raises(Broken, match="executor"):
+            executor.capacity()
+    finally:
+        executor.close(0.0)
