@@ -1,0 +1,212 @@
+# Made from aio/job.py by tools/make_sync_client.py; change that one.
+"""One job in hand: what was last heard of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fanfold.client import calls
+from fanfold.client.downloads import Download, is_here, place_of
+from fanfold.client.errors import BadAnswer
+from fanfold.client.fields import plain
+from fanfold.client.pages import MOST_A_PAGE, Page
+from fanfold.client.sync.seams import in_thread, pause
+from fanfold.client.sync.transport import Transport
+from fanfold.client.watching import ENDED, Show, Watch, checked
+from fanfold.errors import BadInput
+from fanfold.wire.jobs import (
+    DataSourceDataSource,
+    Estimation,
+    JobAppParams,
+    JobJob,
+    JobJobConfig,
+    JobJobState,
+    JobResult,
+    TaskAnswer,
+    TaskTask,
+    TaskTaskState,
+)
+
+
+class Results:
+    """The output files of a job whose destination is `bucket`."""
+
+    def __init__(self, transport: Transport, job_id: str) -> None:
+        self._transport = transport
+        self._job_id = job_id
+
+    def list(self) -> tuple[JobResult, ...]:
+        """The files with their links; none before COMPLETE."""
+        answer = self._transport.perform(calls.job_results(self._job_id))
+        return tuple(answer.results)
+
+    def download(self, folder: Path | str) -> tuple[Path, ...]:
+        """Fetch all files into `folder`: each is checked by its SHA-256 and appears whole. Safe to repeat: what is
+        there already is left alone, and what was begun goes on where it stopped."""
+        target = Path(folder)
+        in_thread(lambda: target.mkdir(parents=True, exist_ok=True))
+        return tuple([self.fetch(result, target) for result in self.list()])
+
+    def fetch(self, result: JobResult, folder: Path | str) -> Path:
+        """Fetch one file; its place."""
+        place = place_of(Path(folder), result.name)
+        if in_thread(is_here, place, result):
+            return place
+        sink = Download(place, result)
+        try:
+            return self._transport.perform(calls.download(result.link, sink))
+        finally:
+            sink.close()
+
+
+class Job:
+    """A handle. `info` is what the server last said of the job."""
+
+    def __init__(self, transport: Transport, info: JobJob) -> None:
+        self._transport = transport
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.state.value}>"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.info.id
+
+    @property
+    def state(self) -> JobJobState:
+        """The state when it was last looked at."""
+        return self.info.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was COMPLETE or FAILED when last looked at."""
+        return self.state in ENDED
+
+    @property
+    def results(self) -> Results:
+        """Its output files."""
+        return Results(self._transport, self.id)
+
+    def refresh(self) -> Job:
+        """Look again."""
+        self.info = (self._transport.perform(calls.get_job(self.id))).job
+        return self
+
+    def run(self, config: JobJobConfig | Mapping[str, Any] | None = None) -> Job:
+        """Validate and start a draft; BadRequest with every reason why it cannot be."""
+        self._transport.perform(calls.run_job(self.id, plain(config or {})))
+        return self.refresh()
+
+    def wait(self, progress: bool | Show = False, timeout_s: float | None = None, check: bool = True) -> Job:
+        """Wait until it has ended, by long polls. `progress`: True for a line on stderr, or a function that is given
+        each look. Raises JobFailed (unless `check` is False) and TookTooLong."""
+        watch = Watch(progress, timeout_s)
+        while watch.goes_on(self.info):
+            before = self.info
+            self.info = (self._transport.perform(calls.get_job(self.id, watch.hold_s(), before.state.value))).job
+            pause(watch.rest_s(before, self.info))
+        checked(self.info, check)
+        return self
+
+    def abort(self) -> Job:
+        """End it; a draft is deleted. Safe to repeat."""
+        self._transport.perform(calls.command(self.id, "abort"))
+        return self
+
+    def pause(self) -> Job:
+        """Start no more tasks; running ones finish."""
+        self._transport.perform(calls.command(self.id, "pause"))
+        return self.refresh()
+
+    def resume(self) -> Job:
+        """Go on after a pause."""
+        self._transport.perform(calls.command(self.id, "resume"))
+        return self.refresh()
+
+    def limit(self, max_concurrency: int | None = None) -> Job:
+        """Let it run so many tasks at a time."""
+        self._transport.perform(calls.limit_job(self.id, {"max_concurrency": max_concurrency}))
+        return self.refresh()
+
+    def retry(self, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = "") -> Job:
+        """Open a further round of a failed or partial job: `failed` chunks or the `merge`; what finished is kept."""
+        wish = {"what": what, "failure_id": failure_id, "app": app, "assembler": assembler}
+        self._transport.perform(calls.retry_job(self.id, {name: text for name, text in wish.items() if text}))
+        return self.refresh()
+
+    def delete(self) -> None:
+        """Remove it and its data; one that runs is aborted first. Safe to repeat."""
+        self._transport.perform(calls.delete_job(self.id))
+
+    def rename(self, name: str) -> Job:
+        """Give it another name."""
+        return self._changed("jobname", {"name": name})
+
+    def set_params(self, params: JobAppParams | Mapping[str, Any]) -> Job:
+        """Set a draft's params."""
+        return self._changed("params", {"params": plain(params)})
+
+    def set_config(self, config: JobJobConfig | Mapping[str, Any]) -> Job:
+        """Set a draft's configuration."""
+        return self._changed("configs", {"config": plain(config)})
+
+    def set_data(
+        self,
+        source: DataSourceDataSource | Mapping[str, Any] | None = None,
+        destination: DataSourceDataSource | Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Set where a draft's input comes from, where its output goes, or both."""
+        given = {"dataSource": source, "dataDestination": destination}
+        return self._changed("datasource", {name: plain(data) for name, data in given.items() if data})
+
+    def _changed(self, what: str, body: Mapping[str, Any]) -> Job:
+        self.info = (self._transport.perform(calls.change_job(self.id, what, body))).job
+        return self
+
+    def upload(self, file: Path | str) -> Job:
+        """Make a file the draft's input: set the source, send the bytes, say that they are all there."""
+        path = Path(file)
+        if not in_thread(path.is_file):
+            raise BadInput(f"there is no file '{file}' to upload")
+        self.set_data({"dataSourceDescriptor": "file", "params": {"name": path.name}})
+        link = self.info.data_source.params.get("tempUrl")
+        if not link:
+            raise BadAnswer(f"the server gave no upload link for job {self.id}")
+        self._transport.perform(calls.upload(str(link), path))
+        self._transport.perform(calls.upload_completed(self.id))
+        return self.refresh()
+
+    def tasks(self, states: Sequence[TaskTaskState | str] = (), limit: int = 50, offset: int = 0) -> Page[TaskTask]:
+        """A page of its tasks by chunk, of some states or all."""
+        answer = self._transport.perform(calls.job_tasks(self.id, [str(state) for state in states], limit, offset))
+        page = answer.pagination
+        return Page(tuple(answer.data), page.total, page.offset, page.has_next)
+
+    def all_tasks(self, states: Sequence[TaskTaskState | str] = ()) -> Iterator[TaskTask]:
+        """All its tasks by chunk, page after page."""
+        offset, more = 0, True
+        while more:
+            page = self.tasks(states, MOST_A_PAGE, offset)
+            yield from page
+            offset, more = offset + len(page), page.has_next
+
+    def task(self, task_id: str) -> TaskAnswer:
+        """One task with its attempts."""
+        return self._transport.perform(calls.job_task(self.id, task_id))
+
+    def task_counts(self) -> dict[str, int]:
+        """How many tasks are in each state."""
+        answer = self._transport.perform(calls.running_tasks([self.id]))
+        return answer.jobs[0].counts if answer.jobs else {}
+
+    def estimation(self) -> Estimation:
+        """What it would cost."""
+        return (self._transport.perform(calls.job_estimation(self.id))).estimation
+
+    def log_text(self) -> str:
+        """All its logs as text."""
+        return self._transport.perform(calls.log_text(self.id))
