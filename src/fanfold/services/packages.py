@@ -1,10 +1,11 @@
-"""Block folders of this machine, pinned: checked, copied into the job storage under the hash of their content.
+"""Programs of blocks, pinned: kept in the job storage under the hash of their content.
 
-What a job runs is the copy, so a script may be edited while a job uses it.
+What a job runs is what is kept there, so a script may be edited, and a block pushed again, while a job uses it.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from fanfold.services.siblings import imported_beside
 
 MAX_FILES = 10_000
 MAX_BYTES = 512 * 1024 * 1024
+HASHED_AT_ONCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Packages:
     def take(self, path: Path, wanted: BlockType) -> ReadBlock:
         """Pin a block folder or a script; raises BadManifest or NotFound with the mend."""
         found = _found(path, wanted)
-        sha256 = _content_hash(found)
+        sha256 = _content_hash(found.manifest, found.base, found.files)
         key = f"packages/{sha256}"
         if not (self._root / key).is_dir():
             self._copy(found.base, found.files, self._root / key)
@@ -64,6 +66,28 @@ class Packages:
         block_id = f"local/{manifest.name}@{manifest.version}"
         pinned = PinnedBlock(block_id, manifest.name, manifest.version, 1, sha256, key, False, found.data)
         return ReadBlock(manifest, found.schema, pinned)
+
+    def adopt(self, folder: Path, manifest: Manifest) -> str:
+        """Take a folder of the storage's own disk, with a program and nothing but files and folders in it, as it is.
+
+        Returns its key; the folder is moved, or left where the same program is there already.
+        """
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        key = f"packages/{_content_hash(manifest, folder, files)}"
+        target = self._root / key
+        if not target.is_dir():
+            self._bring_to_disk(folder, files)
+            self._effects.make_folder(target.parent)
+            self._settle(folder, target)
+            self._effects.fsync_folder(target.parent)
+        return key
+
+    def _bring_to_disk(self, folder: Path, files: list[Path]) -> None:
+        for file in files:
+            with open(file, "rb") as opened:
+                self._effects.fsync(opened.fileno(), file.name)
+        for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            self._effects.fsync_folder(inner)
 
     def _copy(self, base: Path, files: list[Path], target: Path) -> None:
         part = target.with_name(f".{target.name}.part")
@@ -74,13 +98,23 @@ class Packages:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(file.read_bytes())
             os.chmod(place, 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
-        self._effects.rename(part, target)
+        self._settle(part, target)
+
+    def _settle(self, part: Path, target: Path) -> None:
+        """Give a finished folder its name, unless somebody else just put the same content there."""
+        try:
+            self._effects.rename(part, target)
+        except OSError as err:
+            if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            self._effects.remove_tree(part)
 
 
 def content_sha256(path: Path, wanted: BlockType) -> str:
     """The hash that `take` would pin a block folder or script under now; "" where it could not be taken."""
     try:
-        return _content_hash(_found(path, wanted))
+        found = _found(path, wanted)
+        return _content_hash(found.manifest, found.base, found.files)
     except Refused:
         return ""
 
@@ -143,11 +177,13 @@ def _files(folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _content_hash(found: _Found) -> str:
-    digest = hashlib.sha256(repr(found.manifest).encode())
-    for file in found.files:
-        data = file.read_bytes()
-        executable = file.stat().st_mode & stat.S_IXUSR
-        digest.update(f"{file.relative_to(found.base)}\0{executable}\0{len(data)}\0".encode())
-        digest.update(data)
+def _content_hash(manifest: Manifest, base: Path, files: list[Path]) -> str:
+    """SHA-256 in hex over what a run can notice: the manifest, and each file's path, right to be run, and bytes."""
+    digest = hashlib.sha256(repr(manifest).encode())
+    for file in files:
+        info = file.stat()
+        digest.update(f"{file.relative_to(base)}\0{info.st_mode & stat.S_IXUSR}\0{info.st_size}\0".encode())
+        with open(file, "rb") as opened:
+            while data := opened.read(HASHED_AT_ONCE):
+                digest.update(data)
     return digest.hexdigest()

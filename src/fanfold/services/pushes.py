@@ -1,0 +1,252 @@
+"""What a person pushes, taken into the job storage: unpacked, checked with every problem named at once, kept by hash.
+
+archives/<sha256>.zip or .tar.gz   the archive, byte for byte as it came
+packages/<sha256>/                 its program, see `services.packages`
+pushes/<random>/                   a push under way; gone when it ends
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from fanfold.archives import suffix_of, unpack
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, BadManifest, Problem
+from fanfold.jobs.blocks import BlockType, Manifest, read_manifest, snake
+from fanfold.jobs.json_text import read_json
+from fanfold.jobs.params import check_schema
+from fanfold.jobs.templates import ReadTemplate, read_template
+from fanfold.services.packages import Packages
+
+COPIED_AT_ONCE = 1024 * 1024
+MAX_JSON_BYTES = 1024 * 1024
+_JUNK = ("__MACOSX", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What was sent beside an archive, as parsed JSON; for what is None the archive is asked."""
+
+    manifest: object = None
+    schema: object = None
+    template: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBlock:
+    """A pushed block, checked and kept. `data` is its manifest without credentials, `hash` as `ports.blocks` has it."""
+
+    manifest: Manifest
+    data: dict[str, Any]
+    schema: dict[str, Any]
+    template: ReadTemplate | None
+    hash: str
+    archive: str
+    package: str
+
+
+class Pushes:
+    """Takes pushed blocks into the storage below `root`."""
+
+    def __init__(self, root: Path, effects: Effects) -> None:
+        self._root = root
+        self._effects = effects
+        self._packages = Packages(root, effects)
+
+    def take(self, types: Sequence[BlockType], beside: Beside, archive: IO[bytes]) -> TakenBlock:
+        """Check and keep a block; raises BadManifest that names every problem of all its parts."""
+        with self._under_way() as folder:
+            digest = self._receive(archive, folder / "archive")
+            checked = _checked(folder, types, beside)
+            key = f"archives/{digest.hex()}{suffix_of(archive)}"
+            package = self._packages.adopt(checked.program, checked.manifest)
+            self._effects.make_folder((self._root / key).parent)
+            self._effects.rename(folder / "archive", self._root / key)
+            self._effects.fsync_folder((self._root / key).parent)
+        return TakenBlock(
+            manifest=checked.manifest,
+            data=checked.data,
+            schema=checked.schema,
+            template=checked.template,
+            hash=base64.b64encode(digest).decode(),
+            archive=key,
+            package=package,
+        )
+
+    def archive(self, key: str) -> Path:
+        """A kept archive."""
+        return self._root / key
+
+    def sweep(self) -> None:
+        """Remove what pushes left behind that were cut off; for the start of a server, before it takes any."""
+        self._effects.remove_tree(self._root / "pushes")
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[Path]:
+        folder = self._root / "pushes" / uuid.uuid4().hex
+        self._effects.make_folder(folder)
+        try:
+            yield folder
+        finally:
+            self._effects.remove_tree(folder)
+
+    def _receive(self, archive: IO[bytes], target: Path) -> bytes:
+        """Copy an archive to disk; its SHA-256."""
+        archive.seek(0)
+        digest = hashlib.sha256()
+        with self._effects.new_file(target) as file:
+            while data := archive.read(COPIED_AT_ONCE):
+                digest.update(data)
+                file.write(data)
+        return digest.digest()
+
+
+# ---- checks
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    manifest: Manifest
+    data: dict[str, Any]
+    schema: dict[str, Any]
+    template: ReadTemplate | None
+    program: Path
+
+
+def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Checked:
+    """Unpack and read a pushed block; all problems of its archive, manifest, schema and template in one BadManifest."""
+    problems = _Problems()
+    with problems.kept(""):
+        unpack(folder / "archive", folder / "block")
+    block = None if problems.found else _block_folder(folder / "block")
+    in_archive = _json_in(block, "manifest.json", problems)
+    data = in_archive if beside.manifest is None else beside.manifest
+    manifest = None
+    if data is None and not problems.found:
+        said = "is missing: send it as the part 'manifest', or put a manifest.json into the archive"
+        problems.add("manifest", said)
+    elif data is not None:
+        manifest = _manifest(data, in_archive, types, problems)
+    program = _program(block, manifest, problems) if block and manifest else None
+    schema = _schema(_either(beside.schema, block, "schema.json", problems), problems)
+    template = _template(_either(beside.template, block, "template.json", problems), manifest, problems)
+    if problems.found or manifest is None or program is None:
+        raise BadManifest("the block cannot be taken", problems.found)
+    return _Checked(manifest, _without_token(data), schema, template, program)
+
+
+class _Problems:
+    """Problems as they are found; what was checked goes on being checked."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, place: str, reason: str) -> None:
+        self.found.append(Problem(place, reason))
+
+    @contextlib.contextmanager
+    def kept(self, prefix: str) -> Iterator[None]:
+        """Keep the problems of a BadInput raised in the block, each under a prefix."""
+        try:
+            yield
+        except BadInput as err:
+            told = err.problems or (Problem("", str(err)),)
+            places = [".".join(part for part in (prefix, problem.field) if part) for problem in told]
+            self.found += [Problem(place, problem.reason) for place, problem in zip(places, told, strict=True)]
+
+
+def _block_folder(root: Path) -> Path:
+    """The block's folder: the archive itself, or the only folder in it, as archiving programs often make it."""
+    if (root / "app").is_dir() or (root / "manifest.json").is_file():
+        return root
+    inside = [path for path in root.iterdir() if not path.name.startswith(_JUNK)]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else root
+
+
+def _json_in(block: Path | None, name: str, problems: _Problems) -> Any:
+    """A JSON file of the archive; None where there is none, or where it cannot be read, which is a problem."""
+    if block is None or not (block / name).is_file():
+        return None
+    with problems.kept(name.removesuffix(".json")):
+        if (block / name).stat().st_size > MAX_JSON_BYTES:
+            raise BadInput(f"'{name}' is larger than {MAX_JSON_BYTES} bytes")
+        return read_json((block / name).read_bytes(), f"'{name}'")
+    return None
+
+
+def _either(sent: object, block: Path | None, name: str, problems: _Problems) -> Any:
+    return sent if sent is not None else _json_in(block, name, problems)
+
+
+def _manifest(data: object, in_archive: object, types: Sequence[BlockType], problems: _Problems) -> Manifest | None:
+    if _token_of(data) or _token_of(in_archive):
+        said = "credentials of image registries are not kept by this release; push again without (nothing was stored)"
+        problems.add("platform_config.token", said)
+    with problems.kept(""):
+        manifest = read_manifest(data)
+        if manifest.type not in types:
+            expected = " or ".join(f'"{kind.value}"' for kind in types)
+            problems.add("type", f'expected {expected} at this path, found "{manifest.type.value}"')
+        return manifest
+    return None
+
+
+def _platform_key(data: object) -> str:
+    """How a manifest spells its `platform_config`; "" where it has none."""
+    named = {snake(str(key)): str(key) for key in data} if isinstance(data, Mapping) else {}
+    return named.get("platform_config", "")
+
+
+def _token_of(data: object) -> object:
+    """The registry token that a manifest carries, if any."""
+    platform = data.get(_platform_key(data)) if isinstance(data, Mapping) else None
+    return platform.get("token") if isinstance(platform, Mapping) else None
+
+
+def _without_token(data: Any) -> dict[str, Any]:
+    """A manifest as it is kept: without the key that a token would stand in."""
+    key = _platform_key(data)
+    if not key or not isinstance(data[key], Mapping):
+        return dict(data)
+    return {**data, key: {name: value for name, value in data[key].items() if name != "token"}}
+
+
+def _program(block: Path, manifest: Manifest, problems: _Problems) -> Path | None:
+    """The folder that the entry point is relative to: the block's `app`, or the block where it is not there."""
+    for folder in (block / "app", block):
+        if (folder / manifest.entrypoint).is_file():
+            return folder
+    problems.add("entrypoint", f"there is no file 'app/{manifest.entrypoint}' in the archive")
+    return None
+
+
+def _schema(data: object, problems: _Problems) -> dict[str, Any]:
+    if data is None:
+        return {}
+    with problems.kept(""):
+        if not isinstance(data, dict):
+            raise BadInput(
+                "the schema is not right", [Problem("schema", f"expected a JSON object, found {data!r:.100}")]
+            )
+        check_schema(data)
+        return data
+    return {}
+
+
+def _template(data: object, manifest: Manifest | None, problems: _Problems) -> ReadTemplate | None:
+    if data is None:
+        return None
+    if manifest is not None and manifest.type is not BlockType.APP:
+        problems.add("template", f"comes with apps only, not with a block of type {manifest.type.value}")
+        return None
+    defaults = {"id": manifest.name, "app": f"{manifest.name}@{manifest.version}"} if manifest else {}
+    with problems.kept("template"):
+        return read_template(data, defaults)
+    return None
