@@ -11,8 +11,11 @@ from fanfold.errors import BadInput, MissingPart, Problem
 EXECUTORS: Mapping[str, str] = {"local": "fanfold.executors.local:LocalExecutor"}
 PLATFORMS: Mapping[str, str] = {"process": "fanfold.platforms.process:ProcessPlatform"}
 DATA_SOURCES: Mapping[str, str] = {
+    "bucket": "fanfold.datasources.bucket:Bucket",
     "bypass": "fanfold.datasources.bypass:Bypass",
+    "file": "fanfold.datasources.upload:UploadedFile",
     "local": "fanfold.datasources.local:LocalFolder",
+    "url": "fanfold.datasources.url:WebFile",
 }
 
 EXTRAS: Mapping[str, str] = {"ray": "ray", "psycopg": "postgres"}

@@ -9,7 +9,7 @@ import pytest
 from fanfold.effects import Effects
 from fanfold.errors import BadInput
 from fanfold.jobs.models import DataRef, ResultFile
-from fanfold.ports.datasource import DataSource, OutputFile
+from fanfold.ports.datasource import DataSource, OutputFile, Staging
 from fanfold.registry import DATA_SOURCES, load
 
 
@@ -68,15 +68,16 @@ def never() -> bool:
 
 
 def test_a_right_source_and_destination_are_not_refused(place: Place) -> None:
-    place.adapter.check_source(place.source)
+    place.adapter.check_source(place.source, "job")
     place.adapter.check_destination(place.destination)
 
 
-def test_a_source_lists_its_files_in_name_order_with_size_and_tag(place: Place) -> None:
-    files = list(place.adapter.list_source(place.source))
+def test_a_source_lists_its_files_in_name_order_with_size_and_tag(place: Place, tmp_path: Path) -> None:
+    staging = Staging("job", tmp_path / "staged", never)
+    files = list(place.adapter.list_source(place.source, staging))
     assert [file.name for file in files] == place.names
     assert all(file.size_bytes == Path(file.location).stat().st_size and file.etag for file in files)
-    assert files == list(place.adapter.list_source(place.source))
+    assert files == list(place.adapter.list_source(place.source, staging))
 
 
 def test_a_delivery_is_whole_and_can_be_repeated(place: Place, output: list[OutputFile]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fanfold.effects import Effects
 from fanfold.jobs.models import DataRef
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
+from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
 
 
 class Bypass:
@@ -15,10 +15,10 @@ class Bypass:
     def __init__(self, effects: Effects) -> None:
         """It has none."""
 
-    def check_source(self, ref: DataRef) -> None:
+    def check_source(self, ref: DataRef, job_id: str) -> None:
         """Always right."""
 
-    def list_source(self, ref: DataRef) -> Iterator[SourceFile]:
+    def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """No files."""
         return iter(())
 

@@ -13,10 +13,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
+from fanfold.datasources.allowed import AllowedFolders
 from fanfold.effects import Effects, enough_space, etag_of, part_of
 from fanfold.errors import BadInput, FanfoldError, Problem
 from fanfold.jobs.models import DataRef, ResultFile
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile
+from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
 
 MANIFEST = ".fanfold-output.json"
 PENDING = ".fanfold-output.pending.json"
@@ -26,22 +27,25 @@ PART = ".fanfold-part"
 class LocalFolder:
     """Reads and writes folders of this machine."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, allowed: tuple[Path, ...] | None = None) -> None:
+        """`allowed`: the folders that may be used, with all below them; None: the whole machine."""
         self._effects = effects
+        self._allowed = AllowedFolders(allowed)
 
-    def check_source(self, ref: DataRef) -> None:
+    def check_source(self, ref: DataRef, job_id: str) -> None:
         """Refuse what is missing, unreadable or has no files; every problem at once."""
-        paths = _paths(ref)
+        paths = self._allowed.paths(ref, "dataSource")
         problems = [problem for path in paths for problem in _source_problems(path)]
         if not paths:
             problems = [Problem("dataSource.params.path", "names no file; give a file or a folder")]
         if problems:
             raise BadInput("the input cannot be used", problems)
 
-    def list_source(self, ref: DataRef) -> Iterator[SourceFile]:
+    def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """Files by name; a folder means all files below it, named relative to it; hidden ones are left out."""
-        files = [entry for path in _paths(ref) for entry in _below(path)]
+        files = [entry for path in self._allowed.paths(ref, "dataSource") for entry in _below(path)]
         for name, path in sorted(files):
+            self._allowed.check(path)
             try:
                 info = os.stat(path)
             except OSError as err:
@@ -50,7 +54,7 @@ class LocalFolder:
 
     def check_destination(self, ref: DataRef) -> None:
         """Refuse a folder that is not one or cannot be written."""
-        folder = _folder(ref)
+        folder = self._folder(ref)
         nearest = next(path for path in [folder, *folder.parents] if path.exists())
         reason = ""
         if not nearest.is_dir():
@@ -64,7 +68,7 @@ class LocalFolder:
         self, ref: DataRef, job_id: str, files: Iterable[OutputFile], stopped: Callable[[], bool]
     ) -> tuple[int, int]:
         """See `ports.datasource`."""
-        folder = _folder(ref)
+        folder = self._folder(ref)
         self._made(folder)
         entries = []
         try:
@@ -93,6 +97,12 @@ class LocalFolder:
         manifest = {"jobId": job_id, "files": listed}
         self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
 
+    def _folder(self, ref: DataRef) -> Path:
+        paths = self._allowed.paths(ref, "dataDestination")
+        if len(paths) != 1:
+            raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", "is missing")])
+        return paths[0]
+
     def _made(self, folder: Path) -> None:
         try:
             self._effects.make_folder(folder)
@@ -107,6 +117,7 @@ class LocalFolder:
         part = _part(place)
         if file.entry.path in (MANIFEST, PENDING):
             raise BadInput(f"the output has a file called '{file.entry.path}': that name is reserved")
+        self._allowed.check(place.parent)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             self._effects.remove_file(part)
@@ -121,7 +132,7 @@ class LocalFolder:
 
     def take_back(self, ref: DataRef, job_id: str) -> None:
         """Remove temporary files, and the files that this job's manifest lists, written or still pending."""
-        folder = _folder(ref)
+        folder = self._folder(ref)
         if not folder.is_dir():
             return
         self._drop_parts(folder)
@@ -164,18 +175,6 @@ def _names_of(listing: Path, job_id: str) -> list[str] | None:
 
 def _part(place: Path) -> Path:
     return place.with_name(f".{place.name}{PART}")
-
-
-def _paths(ref: DataRef) -> list[Path]:
-    paths = ref.params.get("paths") or ([ref.params["path"]] if ref.params.get("path") else [])
-    return [Path(path) for path in paths]
-
-
-def _folder(ref: DataRef) -> Path:
-    path = ref.params.get("path")
-    if not path:
-        raise BadInput("the output folder cannot be used", [Problem("dataDestination.params.path", "is missing")])
-    return Path(path)
 
 
 def _is_writable(folder: Path) -> bool:

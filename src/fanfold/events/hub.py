@@ -1,4 +1,4 @@
-"""Tells waiting requests of this process that something was committed; a hint only, they read the history themselves."""
+"""Tells waiting requests of this process that something was committed: a hint, they read the history themselves."""
 
 from __future__ import annotations
 

@@ -9,10 +9,9 @@ from fanfold.errors import BadInput
 from fanfold.jobs.lifecycle import Aborted, Delivered, DeliveryBegan
 from fanfold.jobs.models import Job, Role, TaskKey
 from fanfold.pipeline.tools import StageResult, Tools, failed, is_out_of_time, out_of_time
+from fanfold.pipeline.unwanted import Unwanted
 from fanfold.ports.datasource import OutputFile
 from fanfold.runner.staging import manifest_files
-
-ASK_EVERY_S = 0.2
 
 
 def begin_delivery(job: Job, tools: Tools) -> StageResult:
@@ -26,39 +25,13 @@ def deliver(job: Job, tools: Tools) -> StageResult | None:
     if job.abort_asked_by or is_out_of_time(job, tools.clock.now()):
         destination.take_back(job.data_destination, job.id)
         return StageResult(Aborted(job.abort_asked_by) if job.abort_asked_by else out_of_time(job))
-    unwanted = _Unwanted(job, tools)
+    unwanted = Unwanted(job, tools)
     try:
         files, size_bytes = destination.deliver(job.data_destination, job.id, _output(job, tools), unwanted)
     except BadInput as err:
         destination.take_back(job.data_destination, job.id)
         return failed("bad_destination", str(err))
     return None if unwanted.said or tools.stopping() else StageResult(Delivered(files, size_bytes))
-
-
-class _Unwanted:
-    """Asks, every now and then, whether a delivery that is under way is to end early."""
-
-    def __init__(self, job: Job, tools: Tools) -> None:
-        self.said = False
-        self._job = job
-        self._tools = tools
-        self._ask_at = tools.clock.monotonic() + ASK_EVERY_S
-
-    def __call__(self) -> bool:
-        """The server stops, somebody asked to abort the job, or its time is over."""
-        self.said = self.said or self._tools.stopping() or (self._is_time_to_ask() and self._is_over())
-        return self.said
-
-    def _is_time_to_ask(self) -> bool:
-        now = self._tools.clock.monotonic()
-        if now < self._ask_at:
-            return False
-        self._ask_at = now + ASK_EVERY_S
-        return True
-
-    def _is_over(self) -> bool:
-        job = self._tools.store.job(self._job.id)
-        return job.abort_asked_by != "" or is_out_of_time(job, self._tools.clock.now())
 
 
 def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
-from fanfold.errors import BadInput
+from fanfold.errors import BadInput, OutOfSpace, Unavailable
 from fanfold.jobs.contract import BYPASS_FILE
-from fanfold.jobs.lifecycle import SourceStaged
+from fanfold.jobs.lifecycle import SourceStaged, Waited
 from fanfold.jobs.models import Job, Role
 from fanfold.pipeline.tools import StageResult, Tools, engine_task, failed
-from fanfold.ports.datasource import SourceFile
+from fanfold.pipeline.unwanted import Unwanted
+from fanfold.ports.datasource import SourceFile, Staging
+
+SHORTEST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(seconds=60)
 
 
 def fetch(job: Job, tools: Tools) -> StageResult:
@@ -22,10 +27,15 @@ def fetch(job: Job, tools: Tools) -> StageResult:
     folder.make()
     seen = _Seen()
     try:
-        files = tools.sources(job.data_source).list_source(job.data_source)
+        staging = Staging(job.id, folder.source, Unwanted(job, tools))
+        files = tools.sources(job.data_source).list_source(job.data_source, staging)
         folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
     except BadInput as err:
         return failed("bad_source", str(err))
+    except OutOfSpace:
+        raise
+    except Unavailable as err:
+        return StageResult(Waited(str(err), _try_again_at(job, tools)))
     if job.data_source.descriptor != "bypass" and seen.size_bytes == 0:
         what = f"all {seen.count} files of the input are" if seen.count != 1 else f"the input '{seen.first}' is"
         return failed("empty_source", f"{what} empty (0 bytes): there is nothing to split; give a file with content")
@@ -35,6 +45,13 @@ def fetch(job: Job, tools: Tools) -> StageResult:
         return StageResult(event)
     folder.write_lines(folder.partition_inputs, _inputs(job, tools))
     return StageResult(event, (engine_task(job, Role.PARTITIONER, tools),))
+
+
+def _try_again_at(job: Job, tools: Tools) -> datetime:
+    """Later and later while a source does not answer: after as long as it has not, from 1 s to 60 s."""
+    now = tools.clock.now()
+    since = job.state_timestamps.get(job.state, now)
+    return now + min(max(now - since, SHORTEST_WAIT), LONGEST_WAIT)
 
 
 def _inputs(job: Job, tools: Tools) -> Iterator[dict[str, Any]]:

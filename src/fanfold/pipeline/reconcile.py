@@ -10,6 +10,7 @@ import logging
 from fanfold.errors import NotFound, Unavailable
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.retention import Retention
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.store import Store
@@ -28,6 +29,7 @@ class Reconciler:
         self._workspace = workspace
         self._feeder = feeder
         self._clock = clock
+        self._retention = Retention(store, workspace, clock)
         self._next = clock.monotonic() + EVERY_S
         self._left: list[str] = []
 
@@ -48,7 +50,8 @@ class Reconciler:
         self._next = self._clock.monotonic() + (1.0 if self._left else EVERY_S)
 
     def sweep(self, job_ids: list[str]) -> None:
-        """Remove orphans: scratch that nobody works in, results that did not win, folders of jobs that are gone."""
+        """Remove orphans: scratch that nobody works in, results that did not win, folders of jobs that are gone,
+        files whose time is over."""
         for job_id in job_ids:
             try:
                 self._sweep_one(job_id)
@@ -64,6 +67,8 @@ class Reconciler:
             return
         if job.deleted_at is not None:
             folder.remove()
+            return
+        if self._retention.apply(job):
             return
         working = frozenset(attempt.name for attempt in self._feeder.under_way() if attempt.task.job_id == job_id)
         current = frozenset(attempt.name for attempt in self._store.current_results(job_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fanfold.jobs.models import DataRef, ResultFile
@@ -27,14 +28,24 @@ class OutputFile:
     entry: ResultFile
 
 
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """What a source may use to bring its files within reach: a folder of the job's storage, made at first use, and the
+    question whether to give up, by raising Unavailable."""
+
+    job_id: str
+    folder: Path
+    stopped: Callable[[], bool]
+
+
 class DataSource(Protocol):
     """One kind of place. Methods raise BadInput with the mend, or Unavailable where trying later may help."""
 
-    def check_source(self, ref: DataRef) -> None:
-        """Refuse a source that is malformed, missing or not readable."""
+    def check_source(self, ref: DataRef, job_id: str) -> None:
+        """Refuse a source that is malformed, missing or not readable; `job_id` is "" where it is tried with no job."""
 
-    def list_source(self, ref: DataRef) -> Iterator[SourceFile]:
-        """The files of the source in name order."""
+    def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
+        """The files of the source in name order, each now at its `location` on this machine; safe to repeat."""
 
     def check_destination(self, ref: DataRef) -> None:
         """Refuse a destination that is malformed or not writable."""

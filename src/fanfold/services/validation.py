@@ -46,7 +46,7 @@ class Validator:
             params[role.value] = with_defaults(block.schema, job.params.of(role))
             problems += _params_problems(block, role, job.params.of(role))
             problems += self._platform_problems(block, role)
-        problems += self._place_problems(job.data_source, job.data_destination)
+        problems += self._place_problems(job.data_source, job.data_destination, job.id)
         if problems:
             raise BadParams("the job cannot be run", problems)
         blocks = JobBlocks(**{role.value: block.pinned for role, block in found.items()})
@@ -71,11 +71,11 @@ class Validator:
         if problems:
             raise BadInput("the data source or destination does not work", problems)
 
-    def _place_problems(self, source: DataRef | None, destination: DataRef | None) -> list[Problem]:
+    def _place_problems(self, source: DataRef | None, destination: DataRef | None, job_id: str = "") -> list[Problem]:
         problems: list[Problem] = []
         try:
             if source is not None:
-                self._sources(source).check_source(source)
+                self._sources(source).check_source(source, job_id)
         except Refused as err:
             problems += _problems_of(err, "dataSource")
         try:

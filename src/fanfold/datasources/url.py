@@ -1,0 +1,96 @@
+"""`url`: one file fetched by http or https into the job's storage, through the address rules of `net.addresses`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from fanfold.datasources.places import texts
+from fanfold.effects import Effects, etag_of
+from fanfold.errors import BadInput, Problem, Unavailable
+from fanfold.jobs.file_names import plain_name
+from fanfold.jobs.models import DataRef
+from fanfold.net.http import Fetched, GuardedHttp, check_url, shown
+from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+
+_NAMES = ("url", "username", "password", "name")
+CHECK_WITHIN_S = 8.0
+FETCH_WITHIN_S = 12 * 3600.0
+MAX_BYTES = 100 * 1024**3
+_FILE = "fetched"
+
+
+class WebFile:
+    """One file of the web; a source only."""
+
+    def __init__(self, effects: Effects, http: GuardedHttp, max_bytes: int = MAX_BYTES) -> None:
+        self._effects = effects
+        self._http = http
+        self._max_bytes = max_bytes
+
+    def check_source(self, ref: DataRef, job_id: str) -> None:
+        """Ask for the file and look at the answer's head; refuse where it is a definite no."""
+        url, auth, _ = _read(ref)
+        try:
+            with self._http.get(url, auth, CHECK_WITHIN_S) as fetched:
+                self._check_size(fetched.size_bytes or 0)
+        except BadInput as err:
+            reason = err.message if not err.problems else str(err)
+            raise BadInput("the input cannot be used", [Problem("dataSource.params.url", reason)]) from err
+
+    def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
+        """Fetch the file; safe to repeat: it is there whole or not at all."""
+        url, auth, name = _read(ref)
+        place = staging.folder / _FILE
+        self._effects.make_folder(staging.folder)
+        with self._http.get(url, auth, FETCH_WITHIN_S) as fetched:
+            self._check_size(fetched.size_bytes or 0)
+            self._save(fetched, place, url, staging.stopped)
+        info = place.stat()
+        yield SourceFile(name, str(place), info.st_size, etag_of(info))
+
+    def _save(self, fetched: Fetched, place: Path, url: str, stopped: Callable[[], bool]) -> None:
+        came = 0
+        with self._effects.new_file(place) as file:
+            for piece in fetched.body:
+                came += len(piece)
+                self._check_size(came)
+                if stopped():
+                    raise Unavailable(f"the fetch of {shown(url)} was stopped")
+                file.write(piece)
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise BadInput(f"it has more than {self._max_bytes} bytes, the most that this server fetches")
+
+    def check_destination(self, ref: DataRef) -> None:
+        """Never."""
+        reason = "'url' is a source only; use 'bucket' to fetch the output from this server"
+        raise BadInput("the destination cannot be used", [Problem("dataDestination", reason)])
+
+    def deliver(
+        self, ref: DataRef, job_id: str, files: Iterable[OutputFile], stopped: Callable[[], bool]
+    ) -> tuple[int, int]:
+        """Never."""
+        self.check_destination(ref)
+        return 0, 0
+
+    def take_back(self, ref: DataRef, job_id: str) -> None:
+        """There is nothing to take back."""
+
+
+def _read(ref: DataRef) -> tuple[str, tuple[str, str] | None, str]:
+    """URL, user and password, and the name that programs will see."""
+    given = texts(ref, "dataSource", _NAMES, "HttpDataSource")
+    url = given.get("url", "")
+    try:
+        parsed = check_url(url)
+    except BadInput as err:
+        raise BadInput("the input cannot be used", [Problem("dataSource.params.url", err.message)]) from err
+    user, password = given.get("username", ""), given.get("password", "")
+    name = plain_name(given.get("name", ""), plain_name(unquote(parsed.path)))
+    return url, (user, password) if user or password else None, name
+
+
+_fits: type[DataSource] = WebFile
