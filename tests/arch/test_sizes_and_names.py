@@ -10,6 +10,8 @@ FUNCTION_LINES = 60
 SHORT_FUNCTION_LINES = 20
 SHORT_SHARE = 0.8
 
+# Schema names there are the public API's, not ours.
+PUBLIC = "src/fanfold/wire/jobs.py"
 BANNED = re.compile(r"utils?|helpers?|common|managers?|base2|misc", re.IGNORECASE)
 WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -53,5 +55,5 @@ def test_no_file_or_class_has_a_name_that_fits_everything() -> None:
     for module in modules():
         classes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
         names += [(module.at(node), word) for node in classes for word in WORD.findall(node.name)]
-    found = [f"{where}: '{word}'" for where, word in names if BANNED.fullmatch(word)]
+    found = [f"{where}: '{word}'" for where, word in names if BANNED.fullmatch(word) and where.split(":")[0] != PUBLIC]
     assert not found, "\n".join(found)

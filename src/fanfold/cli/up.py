@@ -27,7 +27,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Serve the API here. The first start makes the first account and prints its API key once."""
     from fanfold.cli.server_log import log_to_stderr
-    from fanfold.server import serve
+    from fanfold.server.process import serve
     from fanfold.settings import Settings
 
     log_to_stderr(verbose=verbose)

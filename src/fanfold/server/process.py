@@ -14,8 +14,8 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
+from fanfold.server.parts import ServerParts, wire_server
 from fanfold.settings import Settings
-from fanfold.wiring_server import ServerParts, wire_server
 
 log = structlog.get_logger(__name__)
 
