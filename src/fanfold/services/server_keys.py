@@ -48,15 +48,17 @@ def server_keys(folder: Path, effects: Effects) -> ServerKeys:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as err:
         raise BadInput(f"the key file '{path}' cannot be read: {err.strerror}") from err
-    with open(descriptor, "rb") as file:
-        _check_owner(path, os.fstat(file.fileno()))
-        return _read(path, file.read(_MOST_BYTES))
+    try:
+        _check_owner(path, os.fstat(descriptor))
+        return _read(path, os.read(descriptor, _MOST_BYTES))
+    finally:
+        os.close(descriptor)
 
 
 def _make(path: Path, effects: Effects) -> None:
     """Write the file whole under a name of our own, then give it its name, unless somebody was quicker."""
     keys = {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in _NAMES}
-    ours = path.with_name(f".{path.name}.{os.getpid()}")
+    ours = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     effects.write_file(ours, json.dumps({"version": VERSION, **keys}, indent=1).encode() + b"\n", mode=OWNER_ONLY)
     with contextlib.suppress(FileExistsError):
         effects.link_or_copy(ours, path)
