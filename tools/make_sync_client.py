@@ -23,7 +23,7 @@ CHANGES = (
     (r"\bawait ", ""),
     (r"\bAsync(?=[A-Z])", ""),
     (r"__a(enter|exit|iter|next)__", r"__\1__"),
-    (r"\b_?a(close|read|iter_raw|iter_lines)\b", r"\1"),
+    (r"\b_?a(close|read|iter_raw|iter_bytes)\b", r"\1"),
 )
 
 

@@ -23,9 +23,12 @@ from fanfold.wire.jobs import (
     TaskAnswer,
     TasksAnswer,
 )
+from fanfold.wire.logs import LogsAnswer
 
 JOBS = "/v1/customer/jobs"
 IDEMPOTENCY_KEY = "Idempotency-Key"
+STREAM_S = 60.0
+"""A stream that says nothing for so long, not even that it lives, is broken."""
 
 
 def part(text: str) -> str:
@@ -145,6 +148,26 @@ def job_estimation(job_id: str) -> Call[EstimationAnswer]:
 def log_text(job_id: str) -> Call[str]:
     """GET /jobs/{id}/logs/download."""
     return Call("GET", job_path(job_id, "logs", "download"), text_in)
+
+
+def search_logs(wanted: Mapping[str, Any]) -> Call[LogsAnswer]:
+    """POST /logs."""
+    return Call("POST", "/v1/customer/logs", reading(LogsAnswer), body=body_of(wanted))
+
+
+def follow_logs(job_id: str, last_id: str) -> Call[Any]:
+    """GET /jobs/{id}/logs/stream: the open answer."""
+    return _stream(job_path(job_id, "logs", "stream"), last_id)
+
+
+def follow_events(last_id: str, job_id: str = "") -> Call[Any]:
+    """GET /events as a stream: the open answer."""
+    return _stream("/v1/customer/events", last_id, (("jobId", job_id),) if job_id else ())
+
+
+def _stream(path: str, last_id: str, query: tuple[tuple[str, str], ...] = ()) -> Call[Any]:
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+    return Call("GET", path, lambda answer: answer.opened, query, headers=headers, holds_s=STREAM_S, stays_open=True)
 
 
 def try_datasource(source: Mapping[str, Any]) -> Call[Generic]:

@@ -10,10 +10,9 @@ import json
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urljoin
 
 from fanfold.client.answers import error_of, object_in
 from fanfold.client.errors import NoAnswer
@@ -48,7 +47,8 @@ class Call(Generic[T]):
     """One request of the API. `safe`: may be sent again when nobody knows whether it arrived.
 
     `path` may be a whole URL (a signed link), which is then sent without the token. `holds_s` is how long the server
-    may hold the answer back (long polls). `upload` is a file to be sent as the body.
+    may hold the answer back (long polls). `upload` is a file to be sent as the body. The body of an answer that
+    `stays_open` is read by whoever asked.
     """
 
     method: str
@@ -63,6 +63,7 @@ class Call(Generic[T]):
     signed: bool = True
     holds_s: float = 0.0
     sink: Sink | None = None
+    stays_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Send:
     upload: Path | None = None
     holds_s: float = 0.0
     sink: Sink | None = None
+    stays_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. The body is empty where a sink took it."""
+    """What came back. The body is empty where a sink took it; `opened` is the driver's own, for what stays open."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    opened: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +190,20 @@ class Session:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(call.body, allow_nan=False).encode()
-        send = Send(call.method, urljoin(f"{self.url}/", call.path), headers, call.query, content)
         if call.sink is not None:
-            send = replace(send, headers={**headers, "Accept": "*/*", **call.sink.headers()})
-        return replace(send, parts=call.parts, upload=call.upload, holds_s=call.holds_s, sink=call.sink)
+            headers |= {"Accept": "*/*", **call.sink.headers()}
+        return Send(
+            method=call.method,
+            url=call.path if "://" in call.path else self.url + call.path,
+            headers=headers,
+            query=call.query,
+            content=content,
+            parts=call.parts,
+            upload=call.upload,
+            holds_s=call.holds_s,
+            sink=call.sink,
+            stays_open=call.stays_open,
+        )
 
 
 def _may_repeat(call: Call[Any], found: Answer | Lost) -> bool:

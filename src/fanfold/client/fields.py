@@ -52,6 +52,17 @@ class JobsWanted(TypedDict, total=False):
     order_by: str
 
 
+class LogsWanted(TypedDict, total=False):
+    """Which lines are wanted; every given part must fit."""
+
+    task_ids: Sequence[str]
+    levels: Sequence[str]
+    services: Sequence[str]
+    query: str
+    limit: int
+    after: str
+
+
 def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as a request's JSON: camelCase names, times in UTC; what is None is left out. Keys of values stay."""
     return {to_camel(name): plain(value) for name, value in fields.items() if value is not None}

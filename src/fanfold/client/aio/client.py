@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from fanfold.client import calls
+from fanfold.client import access_calls, calls
 from fanfold.client.aio.jobs import AsyncJobs
+from fanfold.client.aio.keys import AsyncKeys
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.credentials import find, plain_url
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
+from fanfold.wire.auth import AuthUser
 from fanfold.wire.base import Generic
 from fanfold.wire.jobs import DataSourceDataSource, Stats
 
@@ -34,6 +36,7 @@ class AsyncClient:
             session = Session(found.url, found.api_key, retry_s=retry_s)
         self._transport = AsyncTransport(session, timeout_s)
         self.jobs = AsyncJobs(self._transport)
+        self.keys = AsyncKeys(self._transport)
 
     @property
     def url(self) -> str:
@@ -43,6 +46,10 @@ class AsyncClient:
     async def info(self) -> dict[str, Any]:
         """The server's version and greeting; works without a good key."""
         return await self._transport.perform(calls.info())
+
+    async def user(self) -> AuthUser:
+        """Who is signed in."""
+        return (await self._transport.perform(access_calls.user())).user
 
     async def stats(self) -> Stats:
         """Counts by state, and throughput."""

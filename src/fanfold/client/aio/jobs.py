@@ -9,10 +9,11 @@ from typing import Any, Unpack
 from fanfold.client import calls
 from fanfold.client.aio.job import AsyncJob
 from fanfold.client.aio.transport import AsyncTransport
-from fanfold.client.fields import JobFields, JobsWanted
+from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
 from fanfold.client.pages import MOST_A_PAGE, Page
 from fanfold.client.watching import Show
 from fanfold.wire.jobs import JobJobConfig, JobResult, JobsAnswer, TaskTask
+from fanfold.wire.logs import LogsAnswer
 
 USUAL_A_PAGE = 50
 NEWEST_FIRST = "createdAt desc"
@@ -84,6 +85,10 @@ class AsyncJobs:
     async def tasks(self, job_id: str, limit: int = USUAL_A_PAGE, offset: int = 0) -> Page[TaskTask]:
         """A page of a job's tasks."""
         return await (await self.get(job_id)).tasks((), limit, offset)
+
+    async def logs(self, job_id: str, **wanted: Unpack[LogsWanted]) -> LogsAnswer:
+        """A page of the lines that a job's programs printed."""
+        return await self._transport.perform(calls.search_logs({"job_id": job_id, **wanted}))
 
     async def upload(self, job_id: str, file: Path | str) -> AsyncJob:
         """Make a file the input of a draft."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing as closing
 from typing import ParamSpec, TypeVar
+
+__all__ = ["closing", "in_thread", "pause"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

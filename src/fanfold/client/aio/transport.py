@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import httpx
 
 from fanfold import __version__
-from fanfold.client.aio.seams import in_thread, pause
+from fanfold.client.aio.seams import closing, in_thread, pause
 from fanfold.client.exchange import GOOD, Answer, Call, Lost, Send, Session, Wait
+from fanfold.client.sse import EventReader, ServerEvent
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 PIECE_BYTES = 1024 * 1024
+AGAIN_S = 0.5
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -46,18 +51,31 @@ class AsyncTransport:
             else:
                 found = await self._send(step)
 
+    async def events(self, opening: Callable[[str], Call[Any]]) -> AsyncIterator[ServerEvent]:
+        """The events of a stream until it says `end`; one that breaks is taken up again where it stopped."""
+        reader = EventReader()
+        while True:
+            response: httpx.Response = await self.perform(opening(reader.last_id))
+            try:
+                async for piece in response.aiter_bytes():
+                    for event in reader.feed(piece):
+                        if event.kind == "end":
+                            return
+                        yield event
+            except httpx.TransportError as err:
+                log.debug("the stream broke and is taken up again: %s", err)
+            finally:
+                await response.aclose()
+            reader = EventReader(reader.last_id)
+            await pause(AGAIN_S)
+
     async def _send(self, send: Send) -> Answer | Lost:
         received = 0
         try:
-            async with self._http.stream(
-                send.method,
-                send.url,
-                params=send.query or None,
-                headers=await self._headers(send),
-                content=_pieces(send.upload) if send.upload else send.content,
-                files=send.parts,
-                timeout=httpx.Timeout(self._timeout_s, read=self._timeout_s + send.holds_s),
-            ) as response:
+            response = await self._http.send(await self._request(send), stream=True)
+            if send.stays_open and response.status_code in GOOD:
+                return Answer(response.status_code, response.headers, b"", response)
+            async with closing(response):
                 if send.sink is None or response.status_code not in GOOD:
                     return Answer(response.status_code, response.headers, await response.aread())
                 await in_thread(send.sink.begin, response.status_code, response.headers)
@@ -67,6 +85,17 @@ class AsyncTransport:
                 return Answer(response.status_code, response.headers, b"")
         except httpx.TransportError as err:
             return Lost(str(err) or type(err).__name__, not isinstance(err, NOT_SENT), received)
+
+    async def _request(self, send: Send) -> httpx.Request:
+        return self._http.build_request(
+            send.method,
+            send.url,
+            params=send.query or None,
+            headers=await self._headers(send),
+            content=_pieces(send.upload) if send.upload else send.content,
+            files=send.parts,
+            timeout=httpx.Timeout(self._timeout_s, read=self._timeout_s + send.holds_s),
+        )
 
     async def _headers(self, send: Send) -> dict[str, str]:
         if send.upload is None:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from fanfold.client import calls
+from fanfold.client import access_calls, calls
 from fanfold.client.credentials import find, plain_url
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
 from fanfold.client.sync.jobs import Jobs
+from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.transport import Transport
+from fanfold.wire.auth import AuthUser
 from fanfold.wire.base import Generic
 from fanfold.wire.jobs import DataSourceDataSource, Stats
 
@@ -35,6 +37,7 @@ class Client:
             session = Session(found.url, found.api_key, retry_s=retry_s)
         self._transport = Transport(session, timeout_s)
         self.jobs = Jobs(self._transport)
+        self.keys = Keys(self._transport)
 
     @property
     def url(self) -> str:
@@ -44,6 +47,10 @@ class Client:
     def info(self) -> dict[str, Any]:
         """The server's version and greeting; works without a good key."""
         return self._transport.perform(calls.info())
+
+    def user(self) -> AuthUser:
+        """Who is signed in."""
+        return (self._transport.perform(access_calls.user())).user
 
     def stats(self) -> Stats:
         """Counts by state, and throughput."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from fanfold.client import calls
 from fanfold.client.downloads import Download, is_here, place_of
 from fanfold.client.errors import BadAnswer
-from fanfold.client.fields import plain
+from fanfold.client.fields import LogsWanted, plain
+from fanfold.client.following import FollowedLine, followed
 from fanfold.client.pages import MOST_A_PAGE, Page
 from fanfold.client.sync.seams import in_thread, pause
 from fanfold.client.sync.transport import Transport
@@ -28,6 +29,7 @@ from fanfold.wire.jobs import (
     TaskTask,
     TaskTaskState,
 )
+from fanfold.wire.logs import LogsAnswer
 
 
 class Results:
@@ -207,6 +209,17 @@ class Job:
         """What it would cost."""
         return (self._transport.perform(calls.job_estimation(self.id))).estimation
 
+    def logs(self, **wanted: Unpack[LogsWanted]) -> LogsAnswer:
+        """A page of the lines that its programs printed; `next` of the answer is the `after` of the page behind it."""
+        return self._transport.perform(calls.search_logs({"job_id": self.id, **wanted}))
+
     def log_text(self) -> str:
         """All its logs as text."""
         return self._transport.perform(calls.log_text(self.id))
+
+    def follow_logs(self) -> Iterator[FollowedLine]:
+        """Lines as they are printed, those that are there first, until it has ended. After a broken connection some
+        lines may come twice, none is missing."""
+        for event in self._transport.events(lambda last: calls.follow_logs(self.id, last)):
+            if event.kind == "log":
+                yield followed(event)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from fanfold.client import calls
-from fanfold.client.fields import JobFields, JobsWanted
+from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
 from fanfold.client.pages import MOST_A_PAGE, Page
 from fanfold.client.sync.job import Job
 from fanfold.client.sync.transport import Transport
 from fanfold.client.watching import Show
 from fanfold.wire.jobs import JobJobConfig, JobResult, JobsAnswer, TaskTask
+from fanfold.wire.logs import LogsAnswer
 
 USUAL_A_PAGE = 50
 NEWEST_FIRST = "createdAt desc"
@@ -82,6 +83,10 @@ class Jobs:
     def tasks(self, job_id: str, limit: int = USUAL_A_PAGE, offset: int = 0) -> Page[TaskTask]:
         """A page of a job's tasks."""
         return (self.get(job_id)).tasks((), limit, offset)
+
+    def logs(self, job_id: str, **wanted: Unpack[LogsWanted]) -> LogsAnswer:
+        """A page of the lines that a job's programs printed."""
+        return self._transport.perform(calls.search_logs({"job_id": job_id, **wanted}))
 
     def upload(self, job_id: str, file: Path | str) -> Job:
         """Make a file the input of a draft."""

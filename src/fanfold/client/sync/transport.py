@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import httpx
 
 from fanfold import __version__
 from fanfold.client.exchange import GOOD, Answer, Call, Lost, Send, Session, Wait
-from fanfold.client.sync.seams import in_thread, pause
+from fanfold.client.sse import EventReader, ServerEvent
+from fanfold.client.sync.seams import closing, in_thread, pause
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 PIECE_BYTES = 1024 * 1024
+AGAIN_S = 0.5
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -47,18 +52,31 @@ class Transport:
             else:
                 found = self._send(step)
 
+    def events(self, opening: Callable[[str], Call[Any]]) -> Iterator[ServerEvent]:
+        """The events of a stream until it says `end`; one that breaks is taken up again where it stopped."""
+        reader = EventReader()
+        while True:
+            response: httpx.Response = self.perform(opening(reader.last_id))
+            try:
+                for piece in response.iter_bytes():
+                    for event in reader.feed(piece):
+                        if event.kind == "end":
+                            return
+                        yield event
+            except httpx.TransportError as err:
+                log.debug("the stream broke and is taken up again: %s", err)
+            finally:
+                response.close()
+            reader = EventReader(reader.last_id)
+            pause(AGAIN_S)
+
     def _send(self, send: Send) -> Answer | Lost:
         received = 0
         try:
-            with self._http.stream(
-                send.method,
-                send.url,
-                params=send.query or None,
-                headers=self._headers(send),
-                content=_pieces(send.upload) if send.upload else send.content,
-                files=send.parts,
-                timeout=httpx.Timeout(self._timeout_s, read=self._timeout_s + send.holds_s),
-            ) as response:
+            response = self._http.send(self._request(send), stream=True)
+            if send.stays_open and response.status_code in GOOD:
+                return Answer(response.status_code, response.headers, b"", response)
+            with closing(response):
                 if send.sink is None or response.status_code not in GOOD:
                     return Answer(response.status_code, response.headers, response.read())
                 in_thread(send.sink.begin, response.status_code, response.headers)
@@ -68,6 +86,17 @@ class Transport:
                 return Answer(response.status_code, response.headers, b"")
         except httpx.TransportError as err:
             return Lost(str(err) or type(err).__name__, not isinstance(err, NOT_SENT), received)
+
+    def _request(self, send: Send) -> httpx.Request:
+        return self._http.build_request(
+            send.method,
+            send.url,
+            params=send.query or None,
+            headers=self._headers(send),
+            content=_pieces(send.upload) if send.upload else send.content,
+            files=send.parts,
+            timeout=httpx.Timeout(self._timeout_s, read=self._timeout_s + send.holds_s),
+        )
 
     def _headers(self, send: Send) -> dict[str, str]:
         if send.upload is None:

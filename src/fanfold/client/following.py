@@ -1,0 +1,19 @@
+"""What streams carry: lines of logs, events of jobs."""
+
+from __future__ import annotations
+
+from fanfold.client.sse import ServerEvent
+from fanfold.wire.logs import LogEntry
+
+
+class FollowedLine(LogEntry):
+    """A line as it is printed: by which program (`service`), for which task, in which attempt."""
+
+    service: str
+    task_id: str = ""
+    attempt: int = 0
+
+
+def followed(event: ServerEvent) -> FollowedLine:
+    """The line that an event carries."""
+    return FollowedLine.model_validate(event.data)

@@ -1,0 +1,33 @@
+# Made from aio/keys.py by tools/make_sync_client.py; change that one.
+"""The API keys of the signed-in user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fanfold.client import access_calls
+from fanfold.client.sync.transport import Transport
+from fanfold.wire.auth import ApiKeyAnswer, AuthApiKey, AuthScope
+
+
+class Keys:
+    """Make, list and revoke keys."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> tuple[AuthApiKey, ...]:
+        """The user's keys, newest first, void ones too; their texts are never shown again."""
+        return tuple((self._transport.perform(access_calls.list_keys())).api_keys)
+
+    def create(
+        self, name: str = "", validity_s: float | None = None, scopes: Sequence[AuthScope | str] = ()
+    ) -> ApiKeyAnswer:
+        """A new key, whose text (`key`) is shown this once. `validity_s`: 0 for ever, None a year; no scopes: whatever
+        its user may."""
+        call = access_calls.create_key(name, validity_s, [str(scope) for scope in scopes])
+        return self._transport.perform(call)
+
+    def revoke(self, key_id: str) -> None:
+        """Make a key and every token issued from it void, at once. Safe to repeat."""
+        self._transport.perform(access_calls.revoke_key(key_id))
