@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fanfold.errors import Conflict
 from fanfold.ports.uploads import Upload, Uploads
 from fanfold.stores.database import Connection, Database
+from fanfold.stores.schema import UtcTime
 from fanfold.stores.server_tables import uploads
 
 
@@ -39,7 +40,7 @@ class SqlUploads:
 
     def complete(self, job_id: str, at: datetime) -> bool:
         """See `ports.uploads`."""
-        now_complete = {"completed_at": sa.func.coalesce(uploads.c.completed_at, sa.bindparam("now_at", at))}
+        now_complete = {"completed_at": sa.func.coalesce(uploads.c.completed_at, sa.literal(at, UtcTime))}
         with self._database.writing("complete upload") as connection:
             done = connection.execute(sa.update(uploads).where(uploads.c.job_id == job_id).values(now_complete))
         return done.rowcount == 1
