@@ -36,7 +36,7 @@ class TemplateService:
         """One of the account's templates."""
         return self.record(account_id, template_id).template
 
-    def list(self, account_id: str, limit: int, offset: int) -> tuple[list[TemplateRecord], int]:
+    def listed(self, account_id: str, limit: int, offset: int) -> tuple[list[TemplateRecord], int]:
         """One page of the account's templates by id, and how many there are in all."""
         return self._store.listed(account_id, limit, offset)
 

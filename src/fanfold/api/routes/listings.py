@@ -15,6 +15,7 @@ from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.submit import job_answer, shown_job
 from fanfold.api.translate import attempt_json, data_of, page_json, rfc3339, task_json, utc
+from fanfold.api.translate_dev import template_json
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
 from fanfold.jobs.models import Job, JobState, Role, TaskKey, TaskState
@@ -104,8 +105,8 @@ def _listed(request: Request, caller: Caller, services: Services, wanted: JobsFi
 def job_templates(request: Request, caller: Reader, services: With) -> dict[str, Any]:
     """A page of the templates that jobs can be made from."""
     limit, offset = page_of(request)
-    found, total = services.templates.list(caller.account_id, limit, offset)
-    return {"pagination": page_json(total, offset, len(found)), "data": found}
+    found, total = services.templates.listed(caller.account_id, limit, offset)
+    return {"pagination": page_json(total, offset, len(found)), "data": [template_json(record) for record in found]}
 
 
 @router.get("/jobs/{job_id}", response_model=JobAnswer)
