@@ -21,7 +21,8 @@ class AllowedFolders:
     def paths(self, ref: DataRef, place: str) -> list[Path]:
         """The paths that `path` or `paths` name, each allowed; BadInput naming every problem. `place` is where the
         params stand, such as "dataSource"."""
-        wanted = ref.params.get("paths") or ([ref.params["path"]] if ref.params.get("path") else [])
+        several, one = ref.params.get("paths"), ref.params.get("path")
+        wanted = several if isinstance(several, list) else [one] if one else [several] if several else []
         problems = [
             Problem(f"{place}.params.{name}", f"is unknown; '{ref.descriptor}' knows 'path'")
             for name in ref.params

@@ -90,6 +90,8 @@ def check_url(url: str) -> httpx.URL:
         raise BadInput(f"has the scheme '{parsed.scheme[:40]}'; only http and https are fetched")
     if not parsed.host:
         raise BadInput("names no host")
+    if not 0 < (parsed.port or 1) < 65536:
+        raise BadInput(f"names the port {parsed.port}; there are 1 to 65535")
     if parsed.userinfo:
         raise BadInput("has a user in it; give 'username' and 'password' instead")
     return parsed
