@@ -69,18 +69,25 @@ def unpack(archive: Path, target: Path, limits: Limits = USUAL) -> None:
 
 
 def safe_parts(path: str) -> tuple[str, ...]:
-    """The parts of a relative path from outside, none for the folder itself; BadInput for one that is not plain."""
+    """The parts of a relative path from outside, none for the folder itself; ValueError for one that is not plain."""
     shown = repr(path[:100])
     if len(path) > MAX_PATH_BYTES or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
-        raise _refused(f"the name {shown} is too long, or has a control character or broken text in it")
+        raise ValueError(f"the name {shown} is too long, or has a control character or broken text in it")
     parts = tuple(path.removesuffix("/").split("/"))
     if parts[0] == ".":
         parts = parts[1:]
     if "\\" in path or any(part in ("", ".", "..") for part in parts):
-        raise _refused(f"the name {shown} is not a plain relative path")
+        raise ValueError(f"the name {shown} is not a plain relative path")
     if len(path.encode()) > MAX_PATH_BYTES or any(len(part.encode()) > MAX_PART_BYTES for part in parts):
-        raise _refused(f"the name {shown} is too long: at most {MAX_PATH_BYTES} bytes, {MAX_PART_BYTES} a part")
+        raise ValueError(f"the name {shown} is too long: at most {MAX_PATH_BYTES} bytes, {MAX_PART_BYTES} a part")
     return parts
+
+
+def _parts_of(name: str) -> tuple[str, ...]:
+    try:
+        return safe_parts(name)
+    except ValueError as err:
+        raise _refused(str(err)) from err
 
 
 def _refused(reason: str) -> BadInput:
@@ -132,11 +139,11 @@ class _Tree:
 
     def folder(self, name: str) -> None:
         """Make a folder with its parents; one that is there already under the same name is fine."""
-        self._make_folders(safe_parts(name))
+        self._make_folders(_parts_of(name))
 
     def file(self, name: str, pieces: Iterator[bytes], executable: bool) -> None:
         """Write a file with the folders it is in."""
-        parts = safe_parts(name)
+        parts = _parts_of(name)
         if not parts:
             raise _refused(f"the name {name!r} is not a file's")
         self._make_folders(parts[:-1])

@@ -78,6 +78,11 @@ class Effects:
         self.about_to("rename", target.name)
         os.replace(source, target)
 
+    def rename_in(self, folder: int, source: str, target: str) -> None:
+        """Move within a folder that is held open, replacing the target atomically; links on the way play no part."""
+        self.about_to("rename", target)
+        os.replace(source, target, src_dir_fd=folder, dst_dir_fd=folder)
+
     def make_folder(self, path: Path) -> None:
         """Make a folder and its parents; one that exists is fine."""
         self.about_to("mkdir", path.name)

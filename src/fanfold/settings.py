@@ -60,7 +60,8 @@ class Settings:
         "", "Folders the `local` data source may use on a server, colon-separated; none by default."
     )
     allow_private_urls: str = _said("off", "Whether `url` sources may lie in private networks: 'on' or 'off'.")
-    max_upload_bytes: int = _said(100 * 1024**3, "Largest upload and largest `url` source, in bytes.")
+    max_upload_bytes: int = _said(100 * 1024**3, "Largest upload, `url` source and file of a cache, in bytes.")
+    max_push_bytes: int = _said(100 * 1024**2, "Largest archive of a block that is pushed, in bytes.")
     requests_per_s: float = _said(500.0, "Requests a second that one key may make; twice as many in a burst.")
     container_fallback: str = _said(
         "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
@@ -88,6 +89,7 @@ _LEAST: Mapping[str, float] = {
     "max_partitioning": 1,
     "lease_s": 0.1,
     "max_upload_bytes": 1,
+    "max_push_bytes": 1,
     "requests_per_s": 0.1,
 }
 """The smallest value that lets work go on; other numbers may be 0."""

@@ -93,7 +93,7 @@ def test_little_may_come_out_of_next_to_nothing(tmp_path: Path) -> None:
 def test_a_path_is_refused_or_stays_inside(path: str) -> None:
     try:
         parts = safe_parts(path)
-    except BadInput:
+    except ValueError:
         return
     assert all(part not in ("", ".", "..") and not {"/", "\\", "\0"} & set(part) for part in parts)
     inside = Path("/base").joinpath(*parts)

@@ -13,6 +13,7 @@ from fanfold.ports.executor import Executor
 from fanfold.ports.store import Store
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
+from fanfold.services.caches import CacheService
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
@@ -30,6 +31,7 @@ class Services:
     jobs: JobService
     blocks: BlockService
     templates: TemplateService
+    caches: CacheService
     results: ResultService
     logs: LogService
     uploads: UploadService

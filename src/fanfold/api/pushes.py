@@ -1,80 +1,112 @@
-"""Reads a pushed block from a request: multipart parts straight to disk, or JSON with the archive in base64."""
+"""Reads a pushed block from a request: multipart, its archive spooled to disk as it comes in, or JSON with base64."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+import io
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, Any
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fanfold.api.body import parse, raw_body
+from fanfold.api.context import services_of
 from fanfold.api.problems import TooLarge
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.json_text import read_json
 from fanfold.services.pushes import Beside
-from fanfold.wire.dev import BlockPush
+from fanfold.wire.dev import PushRequest
 
-PARTS = ("manifest", "schema", "template", "archive")
-MAX_TEXT_BYTES = 1024 * 1024
+MAX_JSON_BYTES = 1024 * 1024
+MAX_JSON_PUSH_BYTES = 16 * 1024 * 1024
+BESIDE = ("manifest", "schema", "template")
+_ENVELOPE_BYTES = 4 * MAX_JSON_BYTES
+_PARTS_AT_MOST = 16
 
 
-async def pushed_of(request: Request, max_bytes: int) -> tuple[Beside, IO[bytes]]:
-    """What was pushed: the parts beside the archive, and the archive as an open file."""
+@dataclass(frozen=True, slots=True)
+class PushedBody:
+    """What a request brought: the JSON parts, and the archive."""
+
+    beside: Beside
+    archive: IO[bytes]
+
+
+async def pushed(request: Request) -> AsyncIterator[PushedBody]:
+    """A dependency that reads a push; raises TooLarge, or BadInput that names every part that is wrong."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with _form_of(request) as form:
+            yield _from_form(form)
+    else:
+        yield _from_json(parse(PushRequest, await raw_body(request, MAX_JSON_PUSH_BYTES)))
+
+
+@asynccontextmanager
+async def _form_of(request: Request) -> AsyncIterator[FormData]:
+    """The parts of a multipart request, gone with the block. No part is kept in memory beyond a megabyte."""
+    limit = services_of(request).blocks.max_push_bytes + _ENVELOPE_BYTES
+    said = f"the push is larger than {limit} bytes, the most that this server takes"
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise TooLarge(f"the push has {declared} bytes; at most {max_bytes} are taken")
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _from_form(request)
-    return _from_json(await raw_body(request, max_bytes))
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(said)
 
+    async def counted() -> AsyncGenerator[bytes, None]:
+        came = 0
+        async for piece in request.stream():
+            came += len(piece)
+            if came > limit:
+                raise TooLarge(said)
+            yield piece
 
-async def _from_form(request: Request) -> tuple[Beside, IO[bytes]]:
+    counts = {"max_files": _PARTS_AT_MOST, "max_fields": _PARTS_AT_MOST}
+    parser = MultiPartParser(request.headers, counted(), **counts, max_part_size=MAX_JSON_BYTES)
     try:
-        form = await request.form(max_files=len(PARTS), max_fields=len(PARTS), max_part_size=MAX_TEXT_BYTES)
-    except HTTPException as err:
-        raise BadInput(f"the multipart body is not right: {str(err.detail)[:200]}") from err
+        form = await parser.parse()
+    except MultiPartException as err:
+        raise BadInput("the request is not right", [Problem("", f"bad multipart body: {err.message[:200]}")]) from err
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _from_form(form: FormData) -> PushedBody:
+    problems: list[Problem] = []
+    parts = {name: _json_part(form, name, problems) for name in BESIDE}
     archive = form.get("archive")
     if not isinstance(archive, UploadFile):
-        raise BadInput("the push is not right", [Problem("archive", "is missing; send it as a file part")])
-    texts = {name: await _part(form, name) for name in ("manifest", "schema", "template")}
-    return Beside(**texts), archive.file
+        problems.append(Problem("archive", "is missing: send the block as a file part, a zip or tar.gz"))
+    if problems or not isinstance(archive, UploadFile):
+        raise BadInput("the push is not right", problems)
+    return PushedBody(Beside(**parts), archive.file)
 
 
-async def _part(form: FormData, name: str) -> object:
-    """A part beside the archive, given as a file or a field; None where it is left out."""
-    found = form.get(name)
-    if found is None:
+def _json_part(form: FormData, name: str, problems: list[Problem]) -> Any:
+    """A JSON part, sent as a file or as a field; None where there is none."""
+    part = form.get(name)
+    data = part.file.read(MAX_JSON_BYTES + 1) if isinstance(part, UploadFile) else (part or "").encode()
+    if len(data) > MAX_JSON_BYTES:
+        problems.append(Problem(name, f"is larger than {MAX_JSON_BYTES} bytes"))
         return None
-    data = await found.read(MAX_TEXT_BYTES + 1) if isinstance(found, UploadFile) else found.encode()
-    if len(data) > MAX_TEXT_BYTES:
-        raise TooLarge(f"the part '{name}' has more than {MAX_TEXT_BYTES} bytes")
-    return read_json(data, f"the part '{name}'") if data.strip() else None
-
-
-def _from_json(data: bytes) -> tuple[Beside, IO[bytes]]:
-    push = parse(BlockPush, data)
     try:
-        archive = base64.b64decode(push.archive, validate=True)
+        return read_json(data, f"the part '{name}'") if data.strip() else None
+    except BadInput as err:
+        problems.append(Problem(name, str(err)))
+        return None
+
+
+def _from_json(body: PushRequest) -> PushedBody:
+    beside = Beside(body.manifest, body.params_schema, body.template)
+    try:
+        archive = base64.b64decode(body.archive, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise BadInput("the push is not right", [Problem("archive", f"is not base64: {err}")]) from err
+        raise BadInput("the push is not right", [Problem("archive", f"is not base64: {str(err)[:100]}")]) from err
     if not archive:
-        raise BadInput("the push is not right", [Problem("archive", "is missing")])
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever was handed it
-    file.write(archive)
-    file.seek(0)
-    return Beside(push.manifest, push.schema_, push.template), file
-
-
-@contextmanager
-def closing(file: IO[bytes]) -> Iterator[IO[bytes]]:
-    """The file, closed afterwards."""
-    try:
-        yield file
-    finally:
-        file.close()
+        raise BadInput("the push is not right", [Problem("archive", "is missing: a zip or tar.gz in base64")])
+    return PushedBody(beside, io.BytesIO(archive))

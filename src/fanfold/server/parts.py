@@ -24,6 +24,7 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
+from fanfold.services.caches import CacheService
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
@@ -66,7 +67,8 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
-    blocks = BlockService(SqlBlocks(database), templates, settings.state, effects, clock)
+    blocks = BlockService(SqlBlocks(database), templates, settings.state, effects, clock, settings.max_push_bytes)
+    blocks.sweep()
     validator = Validator(blocks, core.sources, settings.container_fallback == "on")
     signer, uploads = Signer(keys.signer), SqlUploads(database)
     services = Services(
@@ -75,6 +77,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         jobs=JobService(core.store, validator, clock, core.wake),
         blocks=blocks,
         templates=templates,
+        caches=CacheService(core.workspace.cache, core.workspace.shared_cache, effects, settings.max_upload_bytes),
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
         uploads=UploadService(

@@ -11,10 +11,10 @@ import base64
 import contextlib
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from fanfold.archives import suffix_of, unpack
 from fanfold.effects import Effects
@@ -24,6 +24,8 @@ from fanfold.jobs.json_text import read_json
 from fanfold.jobs.params import check_schema
 from fanfold.jobs.templates import ReadTemplate, read_template
 from fanfold.services.packages import Packages
+
+T = TypeVar("T")
 
 COPIED_AT_ONCE = 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
@@ -123,8 +125,7 @@ class _Checked:
 def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Checked:
     """Unpack and read a pushed block; all problems of its archive, manifest, schema and template in one BadManifest."""
     problems = _Problems()
-    with problems.kept(""):
-        unpack(folder / "archive", folder / "block")
+    problems.of("", lambda: unpack(folder / "archive", folder / "block"))
     block = None if problems.found else _block_folder(folder / "block")
     in_archive = _json_in(block, "manifest.json", problems)
     data = in_archive if beside.manifest is None else beside.manifest
@@ -143,7 +144,7 @@ def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Check
 
 
 class _Problems:
-    """Problems as they are found; what was checked goes on being checked."""
+    """Problems as they are found, so that one does not hide the next."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
@@ -151,15 +152,15 @@ class _Problems:
     def add(self, place: str, reason: str) -> None:
         self.found.append(Problem(place, reason))
 
-    @contextlib.contextmanager
-    def kept(self, prefix: str) -> Iterator[None]:
-        """Keep the problems of a BadInput raised in the block, each under a prefix."""
+    def of(self, prefix: str, call: Callable[[], T]) -> T | None:
+        """What a call returns; None where it raises BadInput, whose problems are kept, each under a prefix."""
         try:
-            yield
+            return call()
         except BadInput as err:
             told = err.problems or (Problem("", str(err)),)
             places = [".".join(part for part in (prefix, problem.field) if part) for problem in told]
             self.found += [Problem(place, problem.reason) for place, problem in zip(places, told, strict=True)]
+            return None
 
 
 def _block_folder(root: Path) -> Path:
@@ -172,13 +173,16 @@ def _block_folder(root: Path) -> Path:
 
 def _json_in(block: Path | None, name: str, problems: _Problems) -> Any:
     """A JSON file of the archive; None where there is none, or where it cannot be read, which is a problem."""
-    if block is None or not (block / name).is_file():
+    path = None if block is None else block / name
+    if path is None or not path.is_file():
         return None
-    with problems.kept(name.removesuffix(".json")):
-        if (block / name).stat().st_size > MAX_JSON_BYTES:
-            raise BadInput(f"'{name}' is larger than {MAX_JSON_BYTES} bytes")
-        return read_json((block / name).read_bytes(), f"'{name}'")
-    return None
+    return problems.of(name.removesuffix(".json"), lambda: _read_file(path))
+
+
+def _read_file(path: Path) -> Any:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise BadInput(f"'{path.name}' is larger than {MAX_JSON_BYTES} bytes")
+    return read_json(path.read_bytes(), f"'{path.name}'")
 
 
 def _either(sent: object, block: Path | None, name: str, problems: _Problems) -> Any:
@@ -189,13 +193,11 @@ def _manifest(data: object, in_archive: object, types: Sequence[BlockType], prob
     if _token_of(data) or _token_of(in_archive):
         said = "credentials of image registries are not kept by this release; push again without (nothing was stored)"
         problems.add("platform_config.token", said)
-    with problems.kept(""):
-        manifest = read_manifest(data)
-        if manifest.type not in types:
-            expected = " or ".join(f'"{kind.value}"' for kind in types)
-            problems.add("type", f'expected {expected} at this path, found "{manifest.type.value}"')
-        return manifest
-    return None
+    manifest = problems.of("", lambda: read_manifest(data))
+    if manifest is not None and manifest.type not in types:
+        expected = " or ".join(f'"{kind.value}"' for kind in types)
+        problems.add("type", f'expected {expected} at this path, found "{manifest.type.value}"')
+    return manifest
 
 
 def _platform_key(data: object) -> str:
@@ -228,15 +230,11 @@ def _program(block: Path, manifest: Manifest, problems: _Problems) -> Path | Non
 
 
 def _schema(data: object, problems: _Problems) -> dict[str, Any]:
-    if data is None:
-        return {}
-    with problems.kept(""):
-        if not isinstance(data, dict):
-            raise BadInput(
-                "the schema is not right", [Problem("schema", f"expected a JSON object, found {data!r:.100}")]
-            )
-        check_schema(data)
+    if isinstance(data, dict):
+        problems.of("", lambda: check_schema(data))
         return data
+    if data is not None:
+        problems.add("schema", f"expected a JSON object, found {data!r:.100}")
     return {}
 
 
@@ -247,6 +245,4 @@ def _template(data: object, manifest: Manifest | None, problems: _Problems) -> R
         problems.add("template", f"comes with apps only, not with a block of type {manifest.type.value}")
         return None
     defaults = {"id": manifest.name, "app": f"{manifest.name}@{manifest.version}"} if manifest else {}
-    with problems.kept("template"):
-        return read_template(data, defaults)
-    return None
+    return problems.of("template", lambda: read_template(data, defaults))

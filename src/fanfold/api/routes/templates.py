@@ -38,20 +38,25 @@ _BODY: dict[str, Any] = {
 async def _template_of(request: Request) -> ReadTemplate:
     """A dependency that reads a template; raises BadInput naming every problem."""
     data = read_json(await raw_body(request), "the request")
-    problems: list[Problem] = []
+    problems = _config_problems(data)
     try:
         read = read_template(data)
     except BadInput as err:
-        problems += err.problems
-    config = data.get("config") if isinstance(data, dict) else None
-    if isinstance(config, dict):
-        try:
-            parse(JobJobConfig, json.dumps(config).encode())
-        except BadInput as err:
-            problems += [Problem(f"config.{problem.field}", problem.reason) for problem in err.problems]
+        raise BadInput("the template is not right", [*err.problems, *problems]) from err
     if problems:
         raise BadInput("the template is not right", problems)
     return read
+
+
+def _config_problems(data: object) -> list[Problem]:
+    config = data.get("config") if isinstance(data, dict) else None
+    if not isinstance(config, dict):
+        return []
+    try:
+        parse(JobJobConfig, json.dumps(config).encode())
+    except BadInput as err:
+        return [Problem(f"config.{problem.field}", problem.reason) for problem in err.problems]
+    return []
 
 
 @router.post("", response_model=TemplateAnswer, openapi_extra=_BODY)
