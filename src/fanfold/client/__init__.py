@@ -5,6 +5,7 @@ from __future__ import annotations
 from fanfold.client.aio.client import AsyncClient
 from fanfold.client.aio.job import AsyncJob
 from fanfold.client.errors import ApiError, BadAnswer, ClientError, JobFailed, NoAnswer, NotSignedIn, TookTooLong
+from fanfold.client.mapping import map  # noqa: A004 - it is used as fanfold.map
 from fanfold.client.sync.client import Client
 from fanfold.client.sync.job import Job
 
@@ -20,4 +21,5 @@ __all__ = [
     "NoAnswer",
     "NotSignedIn",
     "TookTooLong",
+    "map",
 ]

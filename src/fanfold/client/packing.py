@@ -48,6 +48,8 @@ def pack(path: Path | str, kind: str = "app") -> Package:
     if place.is_dir():
         return _pack_folder(place)
     if place.is_file():
+        if kind not in ("app", "partitioner", "assembler"):
+            raise BadInput(f"say what the script '{path}' is: a partitioner or an assembler (type)")
         return _pack_script(place, kind)
     raise BadInput(f"there is no block folder or script '{path}'")
 

@@ -7,10 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from fanfold.client import access_calls, calls
+from fanfold.client.aio.blocks import AsyncBlocks
 from fanfold.client.aio.jobs import AsyncJobs
 from fanfold.client.aio.keys import AsyncKeys
+from fanfold.client.aio.templates import AsyncTemplates
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.credentials import find, plain_url
+from fanfold.client.dev_calls import Kind
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
 from fanfold.wire.auth import AuthUser
@@ -36,6 +39,9 @@ class AsyncClient:
             session = Session(found.url, found.api_key, retry_s=retry_s)
         self._transport = AsyncTransport(session, timeout_s)
         self.jobs = AsyncJobs(self._transport)
+        self.apps = AsyncBlocks(self._transport, Kind.APP)
+        self.engines = AsyncBlocks(self._transport, Kind.ENGINE)
+        self.templates = AsyncTemplates(self._transport)
         self.keys = AsyncKeys(self._transport)
 
     @property

@@ -13,7 +13,7 @@ from fanfold.client.downloads import Download, is_here, place_of
 from fanfold.client.errors import BadAnswer
 from fanfold.client.fields import LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
-from fanfold.client.pages import MOST_A_PAGE, Page
+from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.watching import ENDED, Show, Watch, checked
 from fanfold.errors import BadInput
 from fanfold.wire.jobs import (
@@ -188,8 +188,7 @@ class AsyncJob:
         answer = await self._transport.perform(
             calls.job_tasks(self.id, [str(state) for state in states], limit, offset)
         )
-        page = answer.pagination
-        return Page(tuple(answer.data), page.total, page.offset, page.has_next)
+        return page_of(answer.data, answer.pagination)
 
     async def all_tasks(self, states: Sequence[TaskTaskState | str] = ()) -> AsyncIterator[TaskTask]:
         """All its tasks by chunk, page after page."""

@@ -10,7 +10,7 @@ from fanfold.client import calls
 from fanfold.client.aio.job import AsyncJob
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
-from fanfold.client.pages import MOST_A_PAGE, Page
+from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.watching import Show
 from fanfold.wire.jobs import JobJobConfig, JobResult, JobsAnswer, TaskTask
 from fanfold.wire.logs import LogsAnswer
@@ -51,10 +51,7 @@ class AsyncJobs:
             offset, more = offset + len(page), page.has_next
 
     def _page(self, answer: JobsAnswer) -> Page[AsyncJob]:
-        page = answer.pagination
-        return Page(
-            tuple(AsyncJob(self._transport, info) for info in answer.data), page.total, page.offset, page.has_next
-        )
+        return page_of([AsyncJob(self._transport, info) for info in answer.data], answer.pagination)
 
     async def run(self, job_id: str, config: JobJobConfig | Mapping[str, Any] | None = None) -> AsyncJob:
         """Start a draft."""

@@ -9,10 +9,13 @@ from typing import Any, Self
 
 from fanfold.client import access_calls, calls
 from fanfold.client.credentials import find, plain_url
+from fanfold.client.dev_calls import Kind
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
+from fanfold.client.sync.blocks import Blocks
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
+from fanfold.client.sync.templates import Templates
 from fanfold.client.sync.transport import Transport
 from fanfold.wire.auth import AuthUser
 from fanfold.wire.base import Generic
@@ -37,6 +40,9 @@ class Client:
             session = Session(found.url, found.api_key, retry_s=retry_s)
         self._transport = Transport(session, timeout_s)
         self.jobs = Jobs(self._transport)
+        self.apps = Blocks(self._transport, Kind.APP)
+        self.engines = Blocks(self._transport, Kind.ENGINE)
+        self.templates = Templates(self._transport)
         self.keys = Keys(self._transport)
 
     @property

@@ -12,7 +12,7 @@ from fanfold.client.downloads import Download, is_here, place_of
 from fanfold.client.errors import BadAnswer
 from fanfold.client.fields import LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
-from fanfold.client.pages import MOST_A_PAGE, Page
+from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.seams import in_thread, pause
 from fanfold.client.sync.transport import Transport
 from fanfold.client.watching import ENDED, Show, Watch, checked
@@ -185,8 +185,7 @@ class Job:
     def tasks(self, states: Sequence[TaskTaskState | str] = (), limit: int = 50, offset: int = 0) -> Page[TaskTask]:
         """A page of its tasks by chunk, of some states or all."""
         answer = self._transport.perform(calls.job_tasks(self.id, [str(state) for state in states], limit, offset))
-        page = answer.pagination
-        return Page(tuple(answer.data), page.total, page.offset, page.has_next)
+        return page_of(answer.data, answer.pagination)
 
     def all_tasks(self, states: Sequence[TaskTaskState | str] = ()) -> Iterator[TaskTask]:
         """All its tasks by chunk, page after page."""

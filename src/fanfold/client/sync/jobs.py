@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from fanfold.client import calls
 from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
-from fanfold.client.pages import MOST_A_PAGE, Page
+from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.job import Job
 from fanfold.client.sync.transport import Transport
 from fanfold.client.watching import Show
@@ -51,8 +51,7 @@ class Jobs:
             offset, more = offset + len(page), page.has_next
 
     def _page(self, answer: JobsAnswer) -> Page[Job]:
-        page = answer.pagination
-        return Page(tuple(Job(self._transport, info) for info in answer.data), page.total, page.offset, page.has_next)
+        return page_of([Job(self._transport, info) for info in answer.data], answer.pagination)
 
     def run(self, job_id: str, config: JobJobConfig | Mapping[str, Any] | None = None) -> Job:
         """Start a draft."""

@@ -93,7 +93,7 @@ class Transport:
             send.url,
             params=send.query or None,
             headers=self._headers(send),
-            content=_pieces(send.upload) if send.upload else send.content,
+            content=_pieces(send.upload) if send.upload else send.content or None,
             files=send.parts,
             timeout=httpx.Timeout(self._timeout_s, read=self._timeout_s + send.holds_s),
         )
