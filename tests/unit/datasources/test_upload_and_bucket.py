@@ -49,7 +49,7 @@ def test_a_job_whose_upload_is_complete_has_its_one_file(
 
 
 def test_a_job_without_upload_is_told_where_to_put_it(source: UploadedFile) -> None:
-    with pytest.raises(BadInput, match="PUT the file to dataSource.params.tempUrl"):
+    with pytest.raises(BadInput, match=r"PUT the file to dataSource\.params\.tempUrl"):
         source.check_source(FILE, "job")
 
 
