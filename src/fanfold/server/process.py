@@ -25,6 +25,9 @@ LOOK_EVERY_S = 0.05
 def serve(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     """Serve until told to stop; `ready` is called with the URL and, at first start, the API key."""
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
+    # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
+    # answer then waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     address = listener.getsockname()
     url = settings.public_url.rstrip("/") or f"http://{_named(settings.host)}:{address[1]}"
     parts = wire_server(settings, url)
