@@ -34,6 +34,7 @@ class TooMany(errors.Refused):
     """The caller asks too often; `retry_after_s` says when it may again."""
 
     code = "too_many"
+    retryable = True
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
