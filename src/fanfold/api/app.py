@@ -19,7 +19,14 @@ from fanfold.wire.base import Detail
 
 def make_app(services: Services, metrics: Metrics, hosts: HostGuard) -> FastAPI:
     """The REST door over these services."""
-    app = FastAPI(title="Fanfold", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Fanfold",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=docs.operation_id,
+    )
     app.state.services = services
     app.state.metrics = metrics
     for routes in (jobs, logs, events):

@@ -31,11 +31,16 @@ _PROBLEMS = {
 }
 
 
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call a route: its group and its name; no two are alike."""
+    return "_".join([*map(str, route.tags), route.name])
+
+
 def describe(app: FastAPI) -> None:
     """Add the description's own routes."""
 
     def whole() -> dict[str, Any]:
-        return _described(app)
+        return described(app)
 
     app.add_api_route("/openapi.json", whole, include_in_schema=False)
     app.add_api_route("/docs", lambda: _page(whole(), "Fanfold API"), include_in_schema=False)
@@ -45,14 +50,14 @@ def describe(app: FastAPI) -> None:
 
 def _describe_group(app: FastAPI, group: str) -> None:
     def part() -> dict[str, Any]:
-        return _only(_described(app), "customer" if group == "computing" else group)
+        return _only(described(app), "customer" if group == "computing" else group)
 
     app.add_api_route(f"/v1/{group}/docs/swagger.json", part, include_in_schema=False)
     app.add_api_route(f"/v1/{group}/docs/", lambda: _page(part(), f"Fanfold API: {group}"), include_in_schema=False)
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
-    """The whole description, made once."""
+def described(app: FastAPI) -> dict[str, Any]:
+    """What /openapi.json answers, made once."""
     if app.openapi_schema is None:
         schema = get_openapi(title="Fanfold", version=app.version, openapi_version="3.1.0", routes=app.routes)
         components = schema.setdefault("components", {}).setdefault("schemas", {})

@@ -24,7 +24,7 @@ from fanfold.wire.auth import (
     UsersAnswer,
 )
 
-router = APIRouter(tags=["auth"])
+router = APIRouter()
 
 With = Annotated[Services, Depends(services_of)]
 

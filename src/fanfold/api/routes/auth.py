@@ -111,13 +111,13 @@ def revoke_key(key_id: str, request: Request, caller: Developer, services: With)
     return generic(request)
 
 
-@router.get("/user", response_model=UserAnswer)
+@router.get("/user", response_model=UserAnswer, name="get_profile")
 def get_user(caller: Reader, services: With) -> Any:
     """The caller's own record."""
     return {"user": user_json(services.access.user(caller))}
 
 
-@router.patch("/user", response_model=UserAnswer)
+@router.patch("/user", response_model=UserAnswer, name="patch_profile")
 def patch_user(
     request: Request,
     caller: Submitter,

@@ -22,7 +22,7 @@ from fanfold.ports.blocks import BlockFilter
 from fanfold.wire.base import Generic
 from fanfold.wire.dev import AppAnswer, AppsAnswer, BlockStatusAnswer, EngineAnswer, EnginesAnswer, PushRequest
 
-router = APIRouter(tags=["dev"])
+router = APIRouter()
 
 With = Annotated[Services, Depends(services_of)]
 Kind = Annotated[str, Query(alias="type", max_length=16)]

@@ -20,7 +20,7 @@ from fanfold.services.caches import CacheFile
 from fanfold.wire.base import Generic
 from fanfold.wire.dev import CacheAnswer
 
-router = APIRouter(prefix="/cache", tags=["dev"])
+router = APIRouter(prefix="/cache")
 
 With = Annotated[Services, Depends(services_of)]
 Shared = Annotated[bool, Query()]

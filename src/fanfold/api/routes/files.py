@@ -89,7 +89,8 @@ def _too_large(limit: int) -> problems.TooLarge:
     return problems.TooLarge(f"the upload is larger than {limit} bytes, the most that this server takes")
 
 
-@router.api_route("/files/results/{job_id}/{round_}/{name:path}", methods=["GET", "HEAD"], response_class=Response)
+@router.get("/files/results/{job_id}/{round_}/{name:path}", response_class=Response)
+@router.head("/files/results/{job_id}/{round_}/{name:path}", response_class=Response, name="head_result")
 def result(job_id: str, round_: int, name: str, request: Request, services: With, signed: Signed) -> Response:
     """An output file, whole or one range of it."""
     found = services.results.open(job_id, round_, name, signed.expires, signed.signature)

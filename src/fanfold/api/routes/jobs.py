@@ -194,9 +194,7 @@ _OLDER = {"datasource", "params", "run", "abort", "uploadcompleted"}
 for _call, _name, _answer in _PATHS:
     for _method in ["POST"] if _name in _POST_ONLY else ["PATCH", "POST"]:
         _id = f"{_name}_{_method.lower()}"
-        router.add_api_route(
-            f"/jobs/{{job_id}}/{_name}", _call, methods=[_method], response_model=_answer, operation_id=None, name=_id
-        )
+        router.add_api_route(f"/jobs/{{job_id}}/{_name}", _call, methods=[_method], response_model=_answer, name=_id)
     if _name in _OLDER:
         router.add_api_route(
             f"/jobs/{_name}/{{job_id}}",

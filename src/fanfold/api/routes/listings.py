@@ -35,7 +35,7 @@ from fanfold.wire.jobs import (
     TasksAnswer,
 )
 
-router = APIRouter(tags=["customer"])
+router = APIRouter()
 
 With = Annotated[Services, Depends(services_of)]
 

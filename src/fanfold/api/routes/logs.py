@@ -35,7 +35,7 @@ REST_FACTOR = 4.0
 SIGN_OF_LIFE_S = 15.0
 
 
-@router.post("/logs", response_model=LogsAnswer)
+@router.post("/logs", response_model=LogsAnswer, name="search_logs")
 def search(caller: Reader, services: With, body: Annotated[LogsRequest, Depends(body_of(LogsRequest))]) -> Any:
     """Lines that fit every given part of the question, in the order of partitioner, tasks by chunk, assembler."""
     job = services.jobs.get(caller.account_id, body.job_id)
@@ -51,7 +51,7 @@ def search(caller: Reader, services: With, body: Annotated[LogsRequest, Depends(
     return _by_program(page.lines) | {"next": page.next}
 
 
-@router.get("/jobs/{job_id}/logs/download", response_class=StreamingResponse)
+@router.get("/jobs/{job_id}/logs/download", response_class=StreamingResponse, name="download_logs")
 def download(job_id: str, caller: Reader, services: With) -> StreamingResponse:
     """All lines as text: time, attempt, level, line."""
     job = services.jobs.get(caller.account_id, job_id)
@@ -63,7 +63,7 @@ def download(job_id: str, caller: Reader, services: With) -> StreamingResponse:
     return StreamingResponse(_blocks(services.logs.lines(job)), media_type="text/plain", headers=headers)
 
 
-@router.get("/jobs/{job_id}/logs/stream", response_class=StreamingResponse)
+@router.get("/jobs/{job_id}/logs/stream", response_class=StreamingResponse, name="follow_logs")
 async def stream(
     job_id: str,
     request: Request,

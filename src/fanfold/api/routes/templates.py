@@ -20,7 +20,7 @@ from fanfold.wire.base import Generic
 from fanfold.wire.dev import TemplateAnswer, TemplatesAnswer, TemplateTemplate
 from fanfold.wire.jobs import JobJobConfig
 
-router = APIRouter(prefix="/templates", tags=["dev"])
+router = APIRouter(prefix="/templates")
 
 With = Annotated[Services, Depends(services_of)]
 Owner = Annotated[str, Query(max_length=128)]
@@ -59,7 +59,7 @@ def _config_problems(data: object) -> list[Problem]:
     return []
 
 
-@router.post("", response_model=TemplateAnswer, openapi_extra=_BODY)
+@router.post("", response_model=TemplateAnswer, openapi_extra=_BODY, name="template_put")
 def put(
     request: Request, caller: Developer, services: With, body: Annotated[ReadTemplate, Depends(_template_of)]
 ) -> Any:
@@ -69,7 +69,7 @@ def put(
     return {"template": template_json(record), "warnings": list(body.warnings)}
 
 
-@router.get("", response_model=TemplatesAnswer)
+@router.get("", response_model=TemplatesAnswer, name="template_listed")
 def listed(
     request: Request, caller: Reader, services: With, is_public: Annotated[bool, Query(alias="isPublic")] = False
 ) -> Any:
@@ -83,13 +83,13 @@ def listed(
     return {"templates": shown, "pagination": page_json(total, offset, len(found))}
 
 
-@router.get("/{template_id}", response_model=TemplateAnswer)
+@router.get("/{template_id}", response_model=TemplateAnswer, name="template_get")
 def get(template_id: str, caller: Reader, services: With) -> Any:
     """One template."""
     return {"template": template_json(services.templates.record(caller.account_id, template_id))}
 
 
-@router.delete("/{template_id}", response_model=Generic)
+@router.delete("/{template_id}", response_model=Generic, name="template_delete")
 def delete(template_id: str, request: Request, caller: Developer, services: With) -> Any:
     """Delete a template; jobs made from it keep its values."""
     services.templates.delete(caller.account_id, template_id)
@@ -97,7 +97,7 @@ def delete(template_id: str, request: Request, caller: Developer, services: With
     return generic(request)
 
 
-@router.post("/{template_id}/publish", response_model=TemplateAnswer)
+@router.post("/{template_id}/publish", response_model=TemplateAnswer, name="template_publish")
 def publish(template_id: str, request: Request, caller: Developer, services: With) -> Any:
     """Let other accounts see and import a template. Safe to repeat."""
     record = services.templates.publish(caller.account_id, template_id)
@@ -105,7 +105,7 @@ def publish(template_id: str, request: Request, caller: Developer, services: Wit
     return {"template": template_json(record)}
 
 
-@router.post("/{template_id}/unpublish", response_model=TemplateAnswer)
+@router.post("/{template_id}/unpublish", response_model=TemplateAnswer, name="template_unpublish")
 def unpublish(template_id: str, request: Request, caller: Developer, services: With) -> Any:
     """Take a template back; copies that others made stay theirs. Safe to repeat."""
     record = services.templates.unpublish(caller.account_id, template_id)
@@ -113,7 +113,7 @@ def unpublish(template_id: str, request: Request, caller: Developer, services: W
     return {"template": template_json(record)}
 
 
-@router.post("/{template_id}/import", response_model=TemplateAnswer)
+@router.post("/{template_id}/import", response_model=TemplateAnswer, name="template_import")
 def import_(template_id: str, request: Request, caller: Developer, services: With, owner: Owner = "") -> Any:
     """Copy a public template of another account; `owner` says whose, where several have one of that id."""
     record = services.templates.import_(caller.account_id, template_id, owner)
