@@ -9,12 +9,19 @@ import typer
 
 from fanfold.cli.exits import Exit
 from fanfold.cli.lazy import lazy_group
-from fanfold.errors import FanfoldError, Unavailable
+from fanfold.errors import FanfoldError, OutOfSpace, Unavailable
 
 COMMANDS = {
     "run": "fanfold.cli.run:app",
     "up": "fanfold.cli.up:app",
+    "login": "fanfold.cli.login:app",
+    "job": "fanfold.cli.job:app",
     "app": "fanfold.cli.blocks:app",
+    "engine": "fanfold.cli.engines:app",
+    "template": "fanfold.cli.templates:app",
+    "key": "fanfold.cli.keys:app",
+    "wallet": "fanfold.cli.wallet:app",
+    "doctor": "fanfold.cli.doctor:app",
     "version": "fanfold.cli.version:app",
 }
 """Every command and where it is, in the order of `fanfold --help`."""
@@ -35,6 +42,10 @@ def _root() -> None:
     """A group takes its commands from COMMANDS."""
 
 
+_AWAY = {Unavailable.code, OutOfSpace.code}
+"""Codes of a thing that does not answer, here or at a server."""
+
+
 def run_command_line() -> None:
     """Run; every error of ours is one line with its mend, and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -42,7 +53,7 @@ def run_command_line() -> None:
         app()
     except FanfoldError as err:
         _tell(err)
-        sys.exit(Exit.UNAVAILABLE if isinstance(err, Unavailable) else Exit.BAD_USAGE)
+        sys.exit(Exit.UNAVAILABLE if err.code in _AWAY else Exit.BAD_USAGE)
 
 
 def _tell(err: FanfoldError) -> None:

@@ -1,4 +1,4 @@
-"""`fanfold app`: make and try blocks."""
+"""`fanfold app`: make and try blocks here, use those of a server."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Make and try apps, partitioners and assemblers.", no_args_is_help=True, add_completion=False)
+from fanfold.cli.server_blocks import add_server_commands
+
+app = typer.Typer(help="Make and try apps; use those of a server.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def _group() -> None:
-    """Make and try apps, partitioners and assemblers."""
+    """Make and try apps; use those of a server."""
 
 
 @app.command("new")
@@ -50,3 +52,6 @@ def try_one(  # noqa: PLR0917 - one parameter an option
     from fanfold.cli.trial import Trial, try_app
 
     raise typer.Exit(int(try_app(Trial(block, chunk, tuple(param or ()), python, task_timeout, keep, json))))
+
+
+add_server_commands(app, "app")

@@ -1,0 +1,190 @@
+"""What `fanfold doctor` looks at, a function each: it tries the real thing, says what it found and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fanfold import __version__
+from fanfold.cli.ending import size_of
+from fanfold.errors import Conflict, FanfoldError
+from fanfold.settings import state_home
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_SQLITE = (3, 35)
+LITTLE_SPACE_BYTES = 1024**3
+TRIED_FOR_S = 10.0
+
+
+class State(StrEnum):
+    """How a thing stands: here, not here but not needed by all, or needed and not right."""
+
+    OK = "ok"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing: how it stands, what was found, what to do ("" where nothing is to be done)."""
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return asdict(self)
+
+
+def diagnosed(state: Path | None) -> list[Finding]:
+    """Everything, the needed first; `state`: a folder to be checked whole."""
+    looks: list[Callable[[], Finding]] = [_fanfold, _python, _database, _storage, _sandbox, _containers, _uv]
+    looks += [
+        lambda: _library("ray", "clusters", "ray"),
+        lambda: _library("psycopg", "PostgreSQL", "postgres"),
+        _server,
+    ]
+    return [look() for look in looks] + (list(_state_folder(state)) if state else [])
+
+
+def _fanfold() -> Finding:
+    return Finding("fanfold", State.OK, f"{__version__} in {Path(__file__).parents[1]}")
+
+
+def _python() -> Finding:
+    found = f"{sys.version.split()[0]} at {sys.executable}"
+    if sys.version_info < OLDEST_PYTHON or sys.platform != "linux":
+        return Finding("python", State.BROKEN, f"{found} on {sys.platform}", "Use Linux and Python 3.11 or newer.")
+    return Finding("python", State.OK, found)
+
+
+def _database() -> Finding:
+    found = f"SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        return Finding("database", State.BROKEN, found, "Use a Python that brings SQLite 3.35 or newer.")
+    return Finding("database", State.OK, found)
+
+
+def _storage() -> Finding:
+    """Whether the usual state folder can be written to disk, and how much room there is."""
+    place = state_home()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=place) as file:
+            file.write(b"fanfold")
+            file.flush()
+            os.fsync(file.fileno())
+        free_bytes = shutil.disk_usage(place).free
+    except OSError as err:
+        mend = "Give it to this user, or set XDG_STATE_HOME (or --state) to another folder."
+        return Finding("storage", State.BROKEN, f"{place}: {err.strerror}", mend)
+    found = f"{place}, {size_of(free_bytes)} free"
+    if free_bytes < LITTLE_SPACE_BYTES:
+        return Finding("storage", State.BROKEN, found, "Free some space, or set XDG_STATE_HOME to another disk.")
+    return Finding("storage", State.OK, found)
+
+
+def _sandbox() -> Finding:
+    """Whether bubblewrap is here and this kernel lets it make namespaces."""
+    what, program = "sandbox", shutil.which("bwrap")
+    if program is None:
+        mend = "Install bubblewrap (on Debian: apt-get install bubblewrap)."
+        return Finding(what, State.MISSING, "no bwrap on PATH; programs run with your rights", mend)
+    said = _tried([program, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "--dev", "/dev", "true"])
+    if said is not None:
+        mend = "Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)."
+        return Finding(what, State.MISSING, f"{program} does not work here: {said}", mend)
+    return Finding(what, State.OK, program)
+
+
+def _containers() -> Finding:
+    found = [name for name in ("podman", "docker") if shutil.which(name)]
+    failed = []
+    for name in found:
+        said = _tried([name, "info"])
+        if said is None:
+            return Finding("containers", State.OK, shutil.which(name) or name)
+        failed.append(f"{name}: {said}")
+    if failed:
+        return Finding("containers", State.MISSING, "; ".join(failed), "Start it, or give this user its rights.")
+    mend = "Install podman or docker, for blocks with an image of their own."
+    return Finding("containers", State.MISSING, "neither podman nor docker on PATH", mend)
+
+
+def _uv() -> Finding:
+    program = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if program is None:
+        mend = "Install uv, for blocks that name requirements (pip install uv)."
+        return Finding("environments", State.MISSING, "no uv on PATH", mend)
+    return Finding("environments", State.OK, program)
+
+
+def _library(module: str, what: str, extra: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(what, State.MISSING, f"no library '{module}'", f"pip install 'fanfold[{extra}]'")
+    return Finding(what, State.OK, f"library '{module}'")
+
+
+def _server() -> Finding:
+    """Whether the server that commands would speak to answers, and knows the key."""
+    from fanfold.client import Client, NotSignedIn
+
+    try:
+        with Client(retry_s=0.0, timeout_s=TRIED_FOR_S) as client:
+            user = client.user()
+            return Finding("server", State.OK, f"{client.url} as {user.name} ({user.role})")
+    except NotSignedIn:
+        return Finding(
+            "server", State.MISSING, "none is known", "fanfold up, then fanfold login (not needed to run here)"
+        )
+    except FanfoldError as err:
+        return Finding("server", State.BROKEN, str(err), "Start it, or sign in again: fanfold login URL")
+
+
+def _state_folder(state: Path) -> Iterator[Finding]:
+    """Every invariant of a server's or run's database and storage."""
+    from fanfold.effects import Effects
+    from fanfold.pipeline.invariants import check_invariants
+    from fanfold.pipeline.workspace import Workspace
+    from fanfold.stores.sqlite import SqliteStore
+    from fanfold.wiring import DATABASE
+
+    what = "state"
+    if not (state / DATABASE).is_file():
+        yield Finding(what, State.BROKEN, f"{state} has no {DATABASE}", "Name the folder that `fanfold up` was given.")
+        return
+    effects = Effects()
+    try:
+        store = SqliteStore(state / DATABASE, effects)
+    except Conflict:
+        yield Finding(what, State.MISSING, f"{state} is in use, so it was not checked", "Stop its server first.")
+        return
+    try:
+        broken = check_invariants(store, Workspace(state, effects))
+    finally:
+        store.close()
+    for sentence in broken:
+        yield Finding(what, State.BROKEN, sentence, "Please report this: it is a defect of Fanfold.")
+    if not broken:
+        yield Finding(what, State.OK, f"{state}: every invariant holds")
+
+
+def _tried(words: list[str]) -> str | None:
+    """None where a program ended well, else the last thing it said."""
+    try:
+        ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TRIED_FOR_S)
+    except (OSError, subprocess.TimeoutExpired) as err:
+        return str(err)
+    lines = (ended.stderr or ended.stdout).strip().splitlines() or [f"exit code {ended.returncode}"]
+    return None if ended.returncode == 0 else lines[-1][:200]
