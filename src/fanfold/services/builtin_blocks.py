@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fanfold.builtin import registry
 from fanfold.errors import BadManifest, NotFound, Problem
@@ -31,7 +32,7 @@ def builtin_block(tag: str, wanted: BlockType, hint: str = "") -> ReadBlock:
     if not parsed.covers(block.version):
         raise BadManifest("no such version", [Problem(kind, f"'{tag}'; there is {block.name}@{block.version}")])
     program = Path(block.path)
-    data = {**block.manifest, "entrypoint": program.name}
+    data = _manifest(block)
     sha256 = hashlib.sha256(program.read_bytes()).hexdigest()
     pinned = PinnedBlock(_id(block), block.name, block.version, 1, sha256, str(program.parent), True, data)
     return ReadBlock(read_manifest(data), dict(block.schema), pinned)
@@ -46,6 +47,10 @@ def _id(block: registry.BuiltinBlock) -> str:
     return f"builtin/{block.name}@{block.version}"
 
 
+def _manifest(block: registry.BuiltinBlock) -> dict[str, Any]:
+    return {**block.manifest, "entrypoint": Path(block.path).name}
+
+
 def _record(kind: BlockType, block: registry.BuiltinBlock) -> BlockRecord:
     return BlockRecord(
         id=_id(block),
@@ -56,7 +61,7 @@ def _record(kind: BlockType, block: registry.BuiltinBlock) -> BlockRecord:
         revision=1,
         status=BlockStatus.ACTIVE,
         description=block.manifest.get("description", ""),
-        manifest=block.manifest,
+        manifest=_manifest(block),
         schema=block.schema,
         hash="",
         archive="",

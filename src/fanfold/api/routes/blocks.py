@@ -181,6 +181,11 @@ _PUSH_BODY: dict[str, Any] = {
 }
 
 
+_ARCHIVE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The archive.", "content": {"application/zip": {}, "application/gzip": {}}}
+}
+
+
 def _add(group: Group) -> None:
     path, tagged = group.path, f"{group.path}/{{tag}}"
 
@@ -192,7 +197,7 @@ def _add(group: Group) -> None:
     add(path, _list(group), "GET", group.page)
     add(tagged, _get(group), "GET", group.one)
     add(f"{tagged}/status", _status(group), "GET", BlockStatusAnswer)
-    add(f"{tagged}/download", _download(group), "GET", None, response_class=FileResponse)
+    add(f"{tagged}/download", _download(group), "GET", None, response_class=FileResponse, responses=_ARCHIVE)
     for verb in VERBS:
         add(f"{tagged}/{verb}", _change(group, verb), "POST", group.one, name=f"{group.word}_{verb}")
     add(f"{tagged}/import", _import(group), "POST", group.one)

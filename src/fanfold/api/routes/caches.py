@@ -25,6 +25,9 @@ router = APIRouter(prefix="/cache")
 With = Annotated[Services, Depends(services_of)]
 Shared = Annotated[bool, Query()]
 PIECE_BYTES = 1024 * 1024
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A folder's files, or a file.", "content": {"application/octet-stream": {}}}
+}
 
 
 def _whose(caller: Caller, shared: bool) -> str | None:
@@ -36,7 +39,7 @@ def _whose(caller: Caller, shared: bool) -> str | None:
     return None
 
 
-@router.get("/{path:path}", response_model=CacheAnswer, name="cache_get")
+@router.get("/{path:path}", response_model=CacheAnswer, name="cache_get", responses=_FILE)
 def get(path: str, caller: Reader, services: With, shared: Shared = False) -> Response:
     """A file of the cache, or, for a folder, what is in it."""
     found = services.caches.look(_whose(caller, shared), path)
