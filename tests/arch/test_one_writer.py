@@ -43,6 +43,8 @@ EFFECT_CALLS = {
 EFFECT_EXCEPTIONS: dict[str, str] = {
     "client/credentials.py": "the client knows nothing of the server's rooms; it writes its own small file",
     "client/downloads.py": "the client knows nothing of the server's rooms; a download appears whole",
+    "client/mapping.py": "the client knows nothing of the server's rooms; without one it runs `fanfold run`",
+    "cli/diagnosis.py": "`fanfold doctor` tries other programs, outside of any job",
 }
 
 

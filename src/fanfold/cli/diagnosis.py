@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,11 +14,11 @@ from pathlib import Path
 
 from fanfold import __version__
 from fanfold.cli.ending import size_of
+from fanfold.effects import Effects
 from fanfold.errors import Conflict, FanfoldError
 from fanfold.settings import state_home
 
 OLDEST_PYTHON = (3, 11)
-OLDEST_SQLITE = (3, 35)
 LITTLE_SPACE_BYTES = 1024**3
 TRIED_FOR_S = 10.0
 
@@ -70,25 +68,29 @@ def _python() -> Finding:
 
 
 def _database() -> Finding:
-    found = f"SQLite {sqlite3.sqlite_version}"
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        return Finding("database", State.BROKEN, found, "Use a Python that brings SQLite 3.35 or newer.")
+    """Whether SQLite here takes Fanfold's tables."""
+    from fanfold.stores.sqlite import SqliteStore, sqlite_version
+
+    found = f"SQLite {sqlite_version()}"
+    try:
+        SqliteStore(None, Effects()).close()
+    except FanfoldError as err:
+        return Finding("database", State.BROKEN, f"{found}: {err}", "Use a Python that brings SQLite 3.35 or newer.")
     return Finding("database", State.OK, found)
 
 
 def _storage() -> Finding:
     """Whether the usual state folder can be written to disk, and how much room there is."""
-    place = state_home()
+    place, effects = state_home(), Effects()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place) as file:
-            file.write(b"fanfold")
-            file.flush()
-            os.fsync(file.fileno())
+        effects.make_folder(place)
+        probe = place / f"doctor-{os.getpid()}"
+        effects.write_file(probe, b"fanfold")
+        effects.remove_file(probe)
         free_bytes = shutil.disk_usage(place).free
-    except OSError as err:
+    except (OSError, FanfoldError) as err:
         mend = "Give it to this user, or set XDG_STATE_HOME (or --state) to another folder."
-        return Finding("storage", State.BROKEN, f"{place}: {err.strerror}", mend)
+        return Finding("storage", State.BROKEN, f"{place}: {err}", mend)
     found = f"{place}, {size_of(free_bytes)} free"
     if free_bytes < LITTLE_SPACE_BYTES:
         return Finding("storage", State.BROKEN, found, "Free some space, or set XDG_STATE_HOME to another disk.")
@@ -154,7 +156,6 @@ def _server() -> Finding:
 
 def _state_folder(state: Path) -> Iterator[Finding]:
     """Every invariant of a server's or run's database and storage."""
-    from fanfold.effects import Effects
     from fanfold.pipeline.invariants import check_invariants
     from fanfold.pipeline.workspace import Workspace
     from fanfold.stores.sqlite import SqliteStore

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
 from fanfold.archives import unpack
+from fanfold.effects import Effects
 from fanfold.errors import Conflict
 
 
@@ -19,7 +19,7 @@ def unpacked(archive: bytes, folder: Path) -> Path:
         file = Path(part, "archive")
         file.write_bytes(archive)
         unpack(file, Path(part, "block"))
-        os.replace(_block_in(Path(part, "block")), folder)
+        Effects().rename(_block_in(Path(part, "block")), folder)
     return folder
 
 

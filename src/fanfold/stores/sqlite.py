@@ -25,6 +25,11 @@ _FULL = ("disk is full", "disk I/O error")
 _DAMAGED = ("file is not a database", "malformed")
 
 
+def sqlite_version() -> str:
+    """The version of the SQLite that Python brings."""
+    return sqlite3.sqlite_version
+
+
 class SqliteDatabase(Database):
     """SQLite's own: pragmas, the lock on the file, its error texts."""
 
