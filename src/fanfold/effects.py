@@ -102,7 +102,7 @@ class Effects:
     def copy(self, source: Path, target: Path) -> None:
         """Copy a file's bytes in the kernel, where it can without moving any."""
         self.about_to("copy", target.name)
-        with enough_space(target), open(source, "rb") as reader, open(target, "wb") as writer:
+        with open(source, "rb") as reader, open(target, "wb") as writer:
             copy_bytes(reader.fileno(), writer.fileno(), 0, os.fstat(reader.fileno()).st_size)
 
     def remove_file(self, path: Path) -> None:

@@ -96,7 +96,7 @@ def gone(pid: int) -> bool:
     """Whether a process has ended, the last breath of a zombie counted as its end."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

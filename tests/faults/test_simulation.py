@@ -25,6 +25,7 @@ def simulation() -> Iterator[Simulation]:
         simulation.close()
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("group", range(6))
 def test_jobs_keep_every_promise_in_whatever_goes_wrong(simulation: Simulation, group: int) -> None:
     for seed in range(group * SEEDS_A_TEST, (group + 1) * SEEDS_A_TEST):
@@ -32,6 +33,7 @@ def test_jobs_keep_every_promise_in_whatever_goes_wrong(simulation: Simulation, 
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("group", range(20))
 def test_jobs_keep_every_promise_over_many_seeds(simulation: Simulation, group: int) -> None:
     for seed in range(10_000 + group * 500, 10_000 + (group + 1) * 500):

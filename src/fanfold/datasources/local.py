@@ -135,9 +135,9 @@ class LocalFolder:
         folder = self._folder(ref)
         if not folder.is_dir():
             return
-        self._drop_parts(folder)
         for listing in (folder / PENDING, folder / MANIFEST):
             self._take_back_listed(folder, listing, job_id)
+        self._drop_parts(folder)
 
     def _drop_parts(self, folder: Path) -> None:
         """Remove what lies there under temporary names."""
@@ -150,8 +150,16 @@ class LocalFolder:
         names = _names_of(listing, job_id)
         if names is not None:
             for name in names:
-                self._effects.remove_file(folder / name)
+                self._take_back_one(folder / name)
             self._effects.remove_file(listing)
+
+    def _take_back_one(self, place: Path) -> None:
+        """A file that is still under its temporary name did not replace what lies at its own."""
+        part = _part(place)
+        if part.exists() and not (place.exists() and part.samefile(place)):
+            self._effects.remove_file(part)
+        else:
+            self._effects.remove_file(place)
 
 
 def _folders(entries: Iterable[ResultFile]) -> list[PurePath]:

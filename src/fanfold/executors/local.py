@@ -142,8 +142,7 @@ class LocalExecutor:
 
     def close(self, drain_s: float) -> None:
         """See `ports.executor`."""
-        self._draining = True
-        self._give_back_waiting()
+        self.drain()
         until = self._clock.monotonic() + drain_s
         while self._clock.monotonic() < until and any(runner.order for runner in self._runners):
             self._thread.join(0.02)
@@ -160,6 +159,11 @@ class LocalExecutor:
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
+
+    def drain(self) -> None:
+        """See `ports.executor`."""
+        self._draining = True
+        self._give_back_waiting()
 
     def _give_back_waiting(self) -> None:
         with self._lock:

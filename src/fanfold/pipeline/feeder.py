@@ -64,6 +64,10 @@ class Feeder:
         self._mean_s = FIRST_GUESS_S
         self._listeners: list[Callable[[Finished], None]] = []
 
+    def drain(self) -> None:
+        """Have the executor give back what it has not started."""
+        self._executor.drain()
+
     def under_way(self) -> frozenset[AttemptKey]:
         """The attempts handed out and not yet ended."""
         return frozenset(self._under_way)

@@ -68,6 +68,8 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     problem = contract.chunks_problem(sizes)
     labels = _labels(published) if contract.LABELS_FILE in sizes else []
     count = len(sizes) - (contract.LABELS_FILE in sizes)
+    if count > most:
+        return failed("too_many_chunks", _too_many(str(count), most))
     if not problem and labels is None:
         problem = f"the partitioner's {contract.LABELS_FILE} is not a JSON list of texts"
     if not problem and labels and len(labels) != count:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
 from fanfold.jobs.lifecycle import ACTIVE, ENDED, WORK, Event, Failed, Waited, Work, step
-from fanfold.jobs.models import Job
+from fanfold.jobs.models import Job, JobState
 from fanfold.pipeline.assemble import assemble, settle
 from fanfold.pipeline.deliver import begin_delivery, deliver
 from fanfold.pipeline.feeder import Feeder
@@ -108,9 +108,12 @@ class Scheduler:
             self.broken = err
 
     def _run(self) -> None:
-        self._reconciler.start()
+        began = False
         while not self.stopping:
             try:
+                if not began:
+                    self._reconciler.start()
+                    began = True
                 wait_s = self.turn()
             except OutOfSpace as err:
                 wait_s = self._without_space(err)
@@ -128,14 +131,21 @@ class Scheduler:
             if self._tools.fail_when_full:
                 raise err
             return 1.0
+        try:
+            self._end_for_space(str(err))
+        except Unavailable as again:
+            log.warning("the jobs cannot be ended yet, trying again: %s", again)
+        return 0.5
+
+    def _end_for_space(self, why: str) -> None:
+        """Fail every job but one that is being delivered: that repeats itself with what the ballast left."""
         self._tools.workspace.drop_ballast()
-        jobs, _ = self._tools.store.jobs(JobFilter(states=tuple(ACTIVE)))
+        jobs, _ = self._tools.store.jobs(JobFilter(states=tuple(ACTIVE - {JobState.DOWNLOADING})))
         for job in jobs:
             self._feeder.forget(job)
             if self._full > 1:
                 self._tools.workspace.job(job.id).remove_data()
-            self._write(job, StageResult(Failed("disk_full", str(err))))
-        return 0.5
+            self._write(job, StageResult(Failed("disk_full", why)))
 
     def stop(self) -> None:
         """End `run` after its present turn."""
@@ -143,8 +153,9 @@ class Scheduler:
         self._wake.wake()
 
     def drain(self) -> None:
-        """Start nothing more; what runs goes on and is written when it ends."""
+        """Start nothing more, give back what waits; what runs goes on and is written when it ends."""
         self.draining = True
+        self._feeder.drain()
 
     def idle(self) -> bool:
         """Whether nothing that was started is still under way."""
@@ -167,7 +178,7 @@ class Scheduler:
             return LOOK_EVERY_S
         if landed or now >= self._timers.look:
             self._timers.look = now + LOOK_EVERY_S
-            self._launch()
+            landed = self._launch() or landed
         started = self._feeder.fill()
         if landed:
             return 0.0
@@ -186,9 +197,9 @@ class Scheduler:
             self._feeder.expire()
         self._reconciler.turn()
 
-    def _launch(self) -> None:
-        """Give due jobs' work to the workers."""
-        now = self._tools.clock.now()
+    def _launch(self) -> bool:
+        """Give due jobs' work to the workers; says whether a job left the partition queue meanwhile."""
+        now, left = self._tools.clock.now(), False
         for job in self._tools.store.due_jobs(now, DUE_AT_ONCE):
             if job.id in self._busy:
                 continue
@@ -197,9 +208,14 @@ class Scheduler:
                 continue
             if job.due_at is not None and job.due_at > now:
                 continue  # out of time, and what it had delivered cannot be taken back just now
+            if WORK[job.state] is Work.PREPARE:  # one after the other, so that each counts those before it
+                self._write(job, prepare(job, self._tools))
+                left = True
+                continue
             future = self._workers.submit(STAGES[WORK[job.state]], job, self._tools)
             self._busy[job.id] = (job, future)
             future.add_done_callback(lambda _: self._wake.wake())
+        return left
 
     def _land(self) -> bool:
         """Write the events of stages that have ended; says whether there were any."""

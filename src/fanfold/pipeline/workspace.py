@@ -67,8 +67,15 @@ class JobFolder:
         return self.logs / f"{attempt.name}.jsonl"
 
     def drop_result(self, attempt: AttemptKey) -> None:
-        """Remove a result that did not win; safe to repeat."""
-        self._effects.remove_tree(self.result(attempt))
+        """Remove a result that did not win; safe to repeat. Raises Unavailable where it cannot be removed now."""
+        self._removed(self.result(attempt))
+
+    def _removed(self, path: Path) -> None:
+        """A program that is just dying may still write into what is removed: then it goes another time."""
+        try:
+            self._effects.remove_tree(path)
+        except OSError as err:
+            raise Unavailable(f"'{path}' cannot be removed now: {err}") from err
 
     @contextmanager
     def new_input(self, name: str) -> Iterator[IO[bytes]]:
@@ -114,10 +121,7 @@ class JobFolder:
             return 0
         orphans = [entry for entry in folder.iterdir() if entry.name not in kept]
         for orphan in orphans:
-            try:
-                self._effects.remove_tree(orphan)
-            except OSError as err:
-                raise Unavailable(f"'{orphan}' cannot be removed now: {err}") from err
+            self._removed(orphan)
         return len(orphans)
 
     def remove_data(self) -> None:
@@ -129,7 +133,7 @@ class JobFolder:
 
     def remove(self) -> None:
         """Remove the folder whole."""
-        self._effects.remove_tree(self.path)
+        self._removed(self.path)
 
 
 class Workspace:

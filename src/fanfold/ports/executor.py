@@ -93,5 +93,8 @@ class Executor(Protocol):
     def runners(self) -> list[dict[str, Any]]:
         """What each runner does now, for eyes."""
 
+    def drain(self) -> None:
+        """Take nothing new and give back, as GivenBack, what has not started; what runs goes on."""
+
     def close(self, drain_s: float) -> None:
         """Take nothing new, let runs end for up to `drain_s` seconds, give back the rest, end all processes."""

@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import socket
+import threading
 from collections import deque
 
 from fanfold.effects import Effects
@@ -50,11 +51,14 @@ class RunnerLoop:
         self._told_start = False
         self._beat_at = clock.monotonic() + BEAT_S
         self._open = True
+        self._speaking = threading.Lock()
+        self._ended = threading.Event()
 
     def serve(self) -> None:
         """Work until told to end."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._on_channel)
         self._say({"is": "ready", "pid": os.getpid()})
+        threading.Thread(target=self._beat, name="fanfold-beat", daemon=True).start()
         while self._open:
             for key, _ in self._selector.select(self._wait_s()):
                 key.data()
@@ -73,7 +77,6 @@ class RunnerLoop:
             self._run.on_time()
         if self._clock.monotonic() >= self._beat_at:
             self._beat_at = self._clock.monotonic() + BEAT_S
-            self._say({"is": "beat"})
             self._tell_start()
 
     def _tell_start(self) -> None:
@@ -150,10 +153,16 @@ class RunnerLoop:
             self._say(messages.outcome_json(self._run.outcome))
         self._run = None
 
+    def _beat(self) -> None:
+        """Say that this process lives, also while its loop copies, hashes or syncs for longer than a lease."""
+        while not self._ended.wait(BEAT_S):
+            self._say({"is": "beat"})
+
     def _say(self, message: messages.Message) -> None:
         try:
-            self._channel.sendall(messages.line(message))
-        except (BrokenPipeError, ConnectionResetError):
+            with self._speaking:
+                self._channel.sendall(messages.line(message))
+        except OSError:  # the server is gone: the loop reads its end from the same socket
             self._open = False
 
     def _end(self) -> None:
@@ -161,6 +170,7 @@ class RunnerLoop:
         if self._run is not None and self._run.running is not None:
             self._run.running.kill()
             self._run.clean()
+        self._ended.set()
         self._channel.close()
 
 

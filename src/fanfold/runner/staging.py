@@ -61,7 +61,8 @@ def _stage(order: RunOrder, item: Input, place: Path, effects: Effects) -> int:
         return 0
     source = Path(order.folder, item.location)
     if Path(item.location).is_absolute():  # a user's own file: a program that writes into it must not change it
-        effects.copy(source, place)
+        with enough_space(place):
+            effects.copy(source, place)
     else:
         effects.link_or_copy(source, place)
     return source.stat().st_size

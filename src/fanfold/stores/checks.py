@@ -61,7 +61,7 @@ def _offenders() -> dict[str, sa.Select[Any]]:
         "complete job that is not partial but has tasks that did not complete": job.where(
             jobs.c.state == JobState.COMPLETE.value,
             jobs.c.partial.is_(False),
-            _counted(tasks.c.state != TaskState.COMPLETED.value) > 0,
+            _counted(tasks.c.state != TaskState.COMPLETED.value, tasks.c.role == "app") > 0,
         ),
         "complete job whose chunks and tasks differ in number": job.where(
             jobs.c.state == JobState.COMPLETE.value, jobs.c.num_chunks != _counted(tasks.c.role == "app")

@@ -181,7 +181,8 @@ def tell(state: TaskState) -> sa.Update:
 @cache
 def end_attempt() -> sa.Update:
     """Write how an attempt ended."""
-    values = {name: sa.bindparam(f"new_{name}", type_=tasks.c[name].type) for name in END_COLUMNS}
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=tasks.c[name].type) for name in END_COLUMNS}
+    values["started_at"] = sa.func.coalesce(values["started_at"], tasks.c.started_at)
     return sa.update(tasks).where(*_is_attempt()).values(**values)
 
 

@@ -124,10 +124,8 @@ def test_a_stream_in_which_nothing_happens_shows_that_it_lives(
     monkeypatch.setattr("fanfold.events.stream.SIGN_OF_LIFE_S", 0.01)
 
     async def watch() -> list[list[object]]:
-        batches: list[list[object]] = []
-        async for batch in EventFeed(store, Hub()).follow("ann", 0, lambda: len(batches) < 3):
-            batches.append(list(batch))
-        return batches
+        answers = iter([True, True, True, False])
+        return [list(batch) async for batch in EventFeed(store, Hub()).follow("ann", 0, lambda: next(answers))]
 
     assert asyncio.run(watch()) == [[], [], []]
 
