@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from fanfold.api.auth import Needs
 from fanfold.api.body import BodyOf
@@ -71,13 +71,13 @@ def described(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _api_routes(app: FastAPI) -> Iterator[APIRoute]:
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+def _api_routes(app: FastAPI) -> Iterator[RouteContext]:
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
             yield route
 
 
-def _complete(schema: dict[str, Any], components: dict[str, Any], route: APIRoute) -> None:
+def _complete(schema: dict[str, Any], components: dict[str, Any], route: RouteContext) -> None:
     """What FastAPI cannot know of a route: bodies read by ourselves, rights, errors."""
     for method in route.methods or ():
         operation = schema["paths"][route.path_format][method.lower()]

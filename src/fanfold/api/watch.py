@@ -18,6 +18,7 @@ from fanfold.errors import FanfoldError
 
 log = structlog.get_logger(__name__)
 
+_GROUP = re.compile(r"/v1/[a-z]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -42,8 +43,7 @@ class Watch:
         try:
             await self._serve(request, receive, answered)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.request(route, request.method, answered.status, time.perf_counter() - began)
+            self._metrics.request(_route_of(scope), request.method, answered.status, time.perf_counter() - began)
 
     async def _serve(self, request: Request, receive: Receive, answered: _Answered) -> None:
         refused = self._hosts.refusal(request)
@@ -56,6 +56,15 @@ class Watch:
             if answered.status:
                 raise
             await _broke(request, error)(request.scope, receive, answered)
+
+
+def _route_of(scope: Scope) -> str:
+    """The pattern of the path that was asked, whole; how many there are does not grow with what clients ask."""
+    route = scope.get("route")
+    if route is None:
+        return "unmatched"
+    group = _GROUP.match(scope["path"])
+    return f"{group[0] if group else ''}{route.path}"
 
 
 class _Answered:
