@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from fanfold.api.auth import token_of
 from fanfold.api.context import Services
-from fanfold.api.problems import TooMany
+from fanfold.api.problems import TooMany, answer_error
 from fanfold.jobs.access import Caller
 
 MOST_OF_ACCOUNT = 200
@@ -38,12 +39,6 @@ def wanted(request: Request) -> bool:
     return "text/event-stream" in request.headers.get("accept", "")
 
 
-def check_room(services: Services, caller: Caller) -> None:
-    """Refuse one stream too many of an account with TooMany."""
-    if services.hub.listeners(caller.account_id) >= MOST_OF_ACCOUNT:
-        raise TooMany(f"{MOST_OF_ACCOUNT} streams of this account are open; close some", TRY_AGAIN_S)
-
-
 def still_allowed(request: Request, services: Services) -> Callable[[], bool]:
     """Asks whether the token that opened a stream is still good; a revoked one ends it within a second."""
     token, looked = token_of(request), time.monotonic()
@@ -58,7 +53,20 @@ def still_allowed(request: Request, services: Services) -> Callable[[], bool]:
     return ask
 
 
-def answer(messages: AsyncIterator[str]) -> StreamingResponse:
-    """A stream that no cache keeps and no proxy holds back."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
+class EventStream(StreamingResponse):
+    """A stream that no cache keeps and no proxy holds back; one too many of an account is answered with TooMany."""
+
+    def __init__(self, services: Services, caller: Caller, messages: AsyncIterator[str]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
+        super().__init__(messages, media_type="text/event-stream", headers=headers)
+        self._hub = services.hub
+        self._account_id = caller.account_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count it for as long as it is open; nothing is waited for between the look and the count."""
+        if self._hub.listeners(self._account_id) >= MOST_OF_ACCOUNT:
+            error = TooMany(f"{MOST_OF_ACCOUNT} streams of this account are open; close some", TRY_AGAIN_S)
+            await answer_error(Request(scope), error)(scope, receive, send)
+            return
+        with self._hub.listening(self._account_id):
+            await super().__call__(scope, receive, send)

@@ -21,7 +21,8 @@ class Hub:
 
     @contextlib.contextmanager
     def listening(self, account_id: str = "") -> Iterator[asyncio.Event]:
-        """An event that is set at every commit while the block runs; clear it before you read the history."""
+        """An event that is set at every commit while the block runs; clear it before you read the history. It
+        counts for an account where one is named."""
         entry = (asyncio.get_running_loop(), asyncio.Event(), account_id)
         self._waiting.add(entry)
         try:

@@ -39,12 +39,14 @@ class EventFeed:
     async def follow(
         self, account_id: str, after: int, still: Callable[[], bool], job_id: str = ""
     ) -> AsyncIterator[list[EventRecord]]:
-        """Events after a number, in batches as they happen, for as long as `still()`, which is asked before each batch;
+        """Events after a number, in batches as they happen, for as long as `still()`, which is asked once a batch was read;
         an empty batch is a sign of life, every 15 seconds where nothing happens."""
-        with self._hub.listening(account_id) as committed:
-            while await asyncio.to_thread(still):
+        with self._hub.listening() as committed:
+            while True:
                 committed.clear()
                 found = await asyncio.to_thread(self._store.events, after, AT_ONCE, account_id, job_id)
+                if not await asyncio.to_thread(still):
+                    return
                 if found:
                     after = found[-1].seq
                     yield found

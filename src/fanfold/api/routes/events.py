@@ -43,10 +43,10 @@ async def events(
     seen = _number(request.headers.get("last-event-id", "") or after)
     if not sse.wanted(request):
         return await asyncio.to_thread(_page, feed, caller.account_id, seen or 0, limit, job_id)
-    sse.check_room(services, caller)
     start = await asyncio.to_thread(feed.start, seen)
     still = sse.still_allowed(request, services)
-    return sse.answer(_messages(feed.follow(caller.account_id, start, still, job_id), start))
+    batches = feed.follow(caller.account_id, start, still, job_id)
+    return sse.EventStream(services, caller, _messages(batches, start))
 
 
 async def _messages(batches: AsyncIterator[list[EventRecord]], start: int) -> AsyncIterator[str]:

@@ -74,29 +74,29 @@ async def stream(
     """Lines as they are printed (SSE), until the job has ended. A client that comes back with `Last-Event-ID` (or
     `after`, an RFC 3339 time) misses no line; it may see those of the last seconds again."""
     job = await asyncio.to_thread(services.jobs.get, caller.account_id, job_id)
-    sse.check_room(services, caller)
     following = services.logs.follow(job, _time(request.headers.get("last-event-id", "") or after))
-    return sse.answer(_followed(request, services, caller.account_id, following))
+    return sse.EventStream(services, caller, _followed(request, services, following))
 
 
-async def _followed(request: Request, services: Services, account_id: str, following: Following) -> AsyncIterator[str]:
+async def _followed(request: Request, services: Services, following: Following) -> AsyncIterator[str]:
     still = sse.still_allowed(request, services)
     told = time.monotonic()
-    with services.hub.listening(account_id):
-        while await asyncio.to_thread(still):
-            began = time.monotonic()
-            lines, whole = await asyncio.to_thread(following.news, services.clock.now(), AT_ONCE)
-            took = time.monotonic() - began
-            if lines:
-                yield "".join(_messages(lines, rfc3339(whole) or ""))
-            elif following.over:
-                yield sse.message({}, "end")
-                return
-            elif began - told > SIGN_OF_LIFE_S:
-                yield sse.SIGN_OF_LIFE
-            told = began if lines or began - told > SIGN_OF_LIFE_S else told
-            if len(lines) < AT_ONCE:
-                await asyncio.sleep(max(LOOK_EVERY_S, REST_FACTOR * took))
+    while True:
+        began = time.monotonic()
+        lines, whole = await asyncio.to_thread(following.news, services.clock.now(), AT_ONCE)
+        took = time.monotonic() - began
+        if not await asyncio.to_thread(still):
+            return
+        if lines:
+            yield "".join(_messages(lines, rfc3339(whole) or ""))
+        elif following.over:
+            yield sse.message({}, "end")
+            return
+        elif began - told > SIGN_OF_LIFE_S:
+            yield sse.SIGN_OF_LIFE
+        told = began if lines or began - told > SIGN_OF_LIFE_S else told
+        if len(lines) < AT_ONCE:
+            await asyncio.sleep(max(LOOK_EVERY_S, REST_FACTOR * took))
 
 
 def _messages(lines: Sequence[LogLine], position: str) -> Iterator[str]:
