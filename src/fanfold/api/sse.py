@@ -40,7 +40,7 @@ def wanted(request: Request) -> bool:
 
 
 def still_allowed(request: Request, services: Services) -> Callable[[], bool]:
-    """Asks whether the token that opened a stream is still good; a revoked one ends it within a second."""
+    """Asks whether the token that opened a stream is still good, once a second at most."""
     token, looked = token_of(request), time.monotonic()
 
     def ask() -> bool:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # the command line shows jobs without pydantic, which takes l
     from fanfold.wire.jobs import DataSourceDataSource, JobAppParams, JobJobConfig, JobRequest, ParamsPatch
 
 
+SECRET_PARAMS = frozenset({"password", "accessKey", "access_key", "secretKey", "secret_key"})
+"""Params of data sources that are taken in and never given out again."""
+
+
 def rfc3339(at: datetime | None) -> str | None:
     """A time as the API writes it: UTC with `Z`."""
     return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -103,8 +107,9 @@ def config_json(config: JobConfig) -> dict[str, Any]:
 
 
 def data_json(ref: DataRef) -> dict[str, Any]:
-    """A data source or destination."""
-    return {"dataSourceDescriptor": ref.descriptor, "params": dict(ref.params)}
+    """A data source or destination, without what is secret in it."""
+    shown = {name: value for name, value in ref.params.items() if name not in SECRET_PARAMS}
+    return {"dataSourceDescriptor": ref.descriptor, "params": shown}
 
 
 def params_json(params: JobParams) -> dict[str, Any]:

@@ -39,8 +39,8 @@ class EventFeed:
     async def follow(
         self, account_id: str, after: int, still: Callable[[], bool], job_id: str = ""
     ) -> AsyncIterator[list[EventRecord]]:
-        """Events after a number, in batches as they happen, for as long as `still()`, which is asked once a batch was read;
-        an empty batch is a sign of life, every 15 seconds where nothing happens."""
+        """Events after a number, in batches as they happen, for as long as `still()`, which is asked of each batch; an
+        empty batch is a sign of life, every 15 seconds where nothing happens."""
         with self._hub.listening() as committed:
             while True:
                 committed.clear()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from fanfold.errors import BadInput, BadParams, Problem, Refused
+from fanfold.errors import BadInput, BadParams, Problem, Refused, Unavailable
 from fanfold.jobs.blocks import BlockType, PlatformKind
 from fanfold.jobs.contract import MAX_PARAMS_BYTES
 from fanfold.jobs.models import DataRef, Job, JobBlocks, JobParams, Role
@@ -46,7 +46,8 @@ class Validator:
             params[role.value] = with_defaults(block.schema, job.params.of(role))
             problems += _params_problems(block, role, job.params.of(role))
             problems += self._platform_problems(block, role)
-        problems += self._place_problems(job.data_source, job.data_destination, job.id)
+        # A place that does not answer is no definite no: the job is accepted, and its stage tries again.
+        problems += self._place_problems(job.data_source, job.data_destination, job.id)[0]
         if problems:
             raise BadParams("the job cannot be run", problems)
         blocks = JobBlocks(**{role.value: block.pinned for role, block in found.items()})
@@ -66,24 +67,30 @@ class Validator:
         return [Problem(field, f"needs the image '{manifest.image}', and no container runtime is used by this release")]
 
     def check_places(self, source: DataRef | None, destination: DataRef | None) -> None:
-        """Refuse a source or destination that does not work; BadInput naming every problem."""
-        problems = self._place_problems(source, destination)
-        if problems:
-            raise BadInput("the data source or destination does not work", problems)
+        """Refuse a source or destination that does not work now; BadInput naming every problem."""
+        problems, unanswered = self._place_problems(source, destination)
+        if problems or unanswered:
+            raise BadInput("the data source or destination does not work", problems + unanswered)
 
-    def _place_problems(self, source: DataRef | None, destination: DataRef | None, job_id: str = "") -> list[Problem]:
+    def _place_problems(
+        self, source: DataRef | None, destination: DataRef | None, job_id: str = ""
+    ) -> tuple[list[Problem], list[Problem]]:
+        """What is wrong for certain, and what gave no answer."""
         problems: list[Problem] = []
-        try:
-            if source is not None:
-                self._sources(source).check_source(source, job_id)
-        except Refused as err:
-            problems += _problems_of(err, "dataSource")
-        try:
-            if destination is not None:
-                self._sources(destination).check_destination(destination)
-        except Refused as err:
-            problems += _problems_of(err, "dataDestination")
-        return problems
+        unanswered: list[Problem] = []
+        checks: dict[str, Callable[[], None]] = {}
+        if source is not None:
+            checks["dataSource"] = lambda: self._sources(source).check_source(source, job_id)
+        if destination is not None:
+            checks["dataDestination"] = lambda: self._sources(destination).check_destination(destination)
+        for field, check in checks.items():
+            try:
+                check()
+            except Refused as err:
+                problems += _problems_of(err, field)
+            except Unavailable as err:
+                unanswered.append(Problem(field, str(err)))
+        return problems, unanswered
 
     def check_draft(self, job: Job) -> None:
         """Refuse params that break the schema of a block that is known already; BadParams naming all problems."""
