@@ -132,7 +132,8 @@ class JobParams:
 class PinnedBlock:
     """The block revision a job runs: resolved once when `run` is accepted, never looked up again.
 
-    `package` is the key of its unpacked folder in the job storage; `manifest` the parsed manifest as JSON.
+    `package` is the key of its unpacked folder in the job storage; `manifest` the parsed manifest as JSON. `imported`
+    says that another account owns it.
     """
 
     id: str
@@ -143,6 +144,7 @@ class PinnedBlock:
     package: str
     builtin: bool
     manifest: JsonObject
+    imported: bool = False
 
     @property
     def tag(self) -> str:

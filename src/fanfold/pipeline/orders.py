@@ -67,7 +67,7 @@ class OrderMaker:
             env={
                 contract.JOB_ID: job.id,
                 contract.SHARED_CACHE_DIR: str(self._workspace.shared_cache()),
-                contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id)),
+                contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id, imported=block.imported)),
             },
             device=manifest.device,
             hash_results=role is not Role.PARTITIONER,

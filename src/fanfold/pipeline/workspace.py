@@ -164,9 +164,9 @@ class Workspace:
         """An unpacked block's `app` folder; absolute keys stand for themselves."""
         return self.root / key
 
-    def cache(self, account_id: str) -> Path:
-        """The cache that an account's programs share; made at first use."""
-        path = self.root / "caches" / "user" / account_id
+    def cache(self, account_id: str, *, imported: bool = False) -> Path:
+        """The cache that an account's own programs share, or another one, its imported programs; made at first use."""
+        path = self.root / "caches" / ("imported" if imported else "user") / account_id
         self._effects.make_folder(path)
         return path
 

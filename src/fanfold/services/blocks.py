@@ -64,7 +64,7 @@ class BlockService:
             raise NotAllowedNow(f"{wanted.value} '{own[0].tag}' is inactive; activate it first")
         usable = active or _fitting(self._store.imported(account_id, (wanted,), parsed.name), parsed)
         if usable:
-            return _read(usable[0])
+            return _read(usable[0], account_id)
         return builtin_block(tag, wanted, "Push your own and activate it, or import one that is public.")
 
     # ---- for people
@@ -197,7 +197,7 @@ def _only_one(found: Sequence[BlockRecord], tag: str, types: Sequence[BlockType]
     return found[0]
 
 
-def _read(block: BlockRecord) -> ReadBlock:
+def _read(block: BlockRecord, account_id: str) -> ReadBlock:
     pinned = PinnedBlock(
         id=block.id,
         name=block.name,
@@ -207,6 +207,7 @@ def _read(block: BlockRecord) -> ReadBlock:
         package=block.package,
         builtin=False,
         manifest=block.manifest,
+        imported=block.account_id != account_id,
     )
     return ReadBlock(read_manifest(block.manifest), dict(block.schema), pinned)
 

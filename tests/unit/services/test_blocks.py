@@ -325,6 +325,14 @@ def test_an_import_is_pinned_to_its_revision_until_it_is_imported_again(registry
     assert registry.blocks.find("word-count", BlockType.APP, "ann").pinned.revision == 2
 
 
+def test_a_job_is_told_which_of_its_blocks_are_imported(registry: Registry) -> None:
+    registry.public("bob")
+    registry.blocks.import_("ann", APP, "word-count")
+    assert registry.blocks.find("word-count", BlockType.APP, "ann").pinned.imported
+    assert not registry.blocks.find("word-count", BlockType.APP, "bob").pinned.imported
+    assert not registry.blocks.find("concat", BlockType.ASSEMBLER, "ann").pinned.imported
+
+
 def test_an_import_outlives_what_its_owner_does(registry: Registry) -> None:
     registry.public("bob")
     registry.blocks.import_("ann", APP, "word-count")
