@@ -3,8 +3,7 @@
 `fanfold.Client`, `fanfold.AsyncClient` and `fanfold.map` are loaded when they are first used.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # the one of `typing` costs 4 ms of start-up; type checkers know this one as well
 if TYPE_CHECKING:
     from fanfold.client import AsyncClient, Client, map  # noqa: A004 - it is used as fanfold.map
 
@@ -13,9 +12,10 @@ __version__ = "0.1.0"
 __all__ = ["AsyncClient", "Client", "__version__", "map"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'fanfold' has no attribute '{name}'")
     import importlib
 
-    return getattr(importlib.import_module("fanfold.client"), name)
+    found: object = getattr(importlib.import_module("fanfold.client"), name)
+    return found

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-import fanfold.api.problems  # noqa: F401 - its errors join the tree
+import fanfold.api.problems
+import fanfold.client.errors  # noqa: F401 - its errors join the tree
 from fanfold import errors
 from fanfold.builtin.registry import BUILTIN, load
 from fanfold.cli.app import app

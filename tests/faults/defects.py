@@ -64,18 +64,13 @@ ANSWER_BEFORE_COMMIT = Defect(
             "        self._unwritten.clear()\n        won = self._finish(outcomes)\n",
         ),
     ),
-    "a success that the server took was not written",
+    "Violation",
 )
 # What the harness found when it was new; each was in the product once.
 DELIVERY_LEAVES_PARTS = Defect(
     "a repeated delivery leaves temporary names",
     (Change("datasources/local.py", "            self._effects.remove_file(_part(folder / entry.path))\n", ""),),
     "the destination holds",
-)
-DELIVERY_NOT_TAKEN_BACK = Defect(
-    "a job out of time leaves what it delivered",
-    (Change("pipeline/scheduler.py", " and WORK[job.state] is not Work.DELIVER", ""),),
-    "a failed job left",
 )
 PAUSE_TAKES_TASKS_AWAY = Defect(
     "a pause of the server takes tasks from living runners",
@@ -96,7 +91,6 @@ RESULTS_FOLDER_GONE = Defect(
 SEEDED = (NO_FENCE, RESULT_IN_PLACE, LOST_WAKE_UP, ANSWER_BEFORE_COMMIT)
 MENDED = (
     DELIVERY_LEAVES_PARTS,
-    DELIVERY_NOT_TAKEN_BACK,
     PAUSE_TAKES_TASKS_AWAY,
     SILENT_RUNNER_KEEPS_SLOT,
     RESULTS_FOLDER_GONE,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
 class Shape(BaseModel):
-    """A public JSON object. Requests may spell names in camelCase or snake_case, numbers as texts."""
+    """A public JSON object, frozen. Requests may spell names in camelCase or snake_case, numbers as texts."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", coerce_numbers_to_str=False
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, coerce_numbers_to_str=False
     )
 
 
@@ -40,6 +40,10 @@ class Generic(Shape):
     error: dict[str, Any] | None = None
 
 
+Limit = Annotated[int, Field(ge=1, le=1000)]
+Offset = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class Page(Shape):
     """Where a page lies in its listing."""
 
@@ -52,5 +56,5 @@ class Page(Shape):
 class Pagination(Shape):
     """Which page is wanted."""
 
-    limit: int = 50
-    offset: int = 0
+    limit: Limit | None = None
+    offset: Offset | None = None
