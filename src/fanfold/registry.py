@@ -18,7 +18,7 @@ DATA_SOURCES: Mapping[str, str] = {
     "url": "fanfold.datasources.url:WebFile",
 }
 
-EXTRAS: Mapping[str, str] = {"ray": "ray", "psycopg": "postgres"}
+EXTRAS: Mapping[str, str] = {"PIL": "images", "psycopg": "postgres", "pyarrow": "parquet", "ray": "ray"}
 """Which extra brings an optional library."""
 
 
