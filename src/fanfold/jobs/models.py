@@ -108,10 +108,12 @@ class Regions:
 
 @dataclass(frozen=True, slots=True)
 class DataRef:
-    """A data source or destination: the adapter's name and its params, as the adapter understands them."""
+    """A data source or destination: the adapter's name and its params, as the adapter understands them. `account_id`
+    is whose secrets its params may name; it is the job's own and not stored with the place."""
 
     descriptor: str = "bypass"
     params: JsonObject = field(default_factory=dict)
+    account_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

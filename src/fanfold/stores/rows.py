@@ -55,12 +55,16 @@ def job_row(job: Job) -> dict[str, Any]:
         "config": config,
         "regions": asdict(job.regions),
         "params": _fields(job.params),
-        "data_source": _fields(job.data_source),
-        "data_destination": _fields(job.data_destination),
+        "data_source": _place(job.data_source),
+        "data_destination": _place(job.data_destination),
         "state_timestamps": {state.value: at.isoformat() for state, at in job.state_timestamps.items()},
         "blocks": None if job.blocks is None else {role.value: _fields(job.blocks.of(role)) for role in Role},
         "warnings": list(job.warnings),
     }
+
+
+def _place(ref: DataRef) -> dict[str, Any]:
+    return {"descriptor": ref.descriptor, "params": ref.params}
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -77,8 +81,8 @@ def job_of(row: Row) -> Job:
         config=_config_of(row["config"]),
         regions=Regions(tuple(row["regions"]["whitelist"]), tuple(row["regions"]["blacklist"])),
         params=JobParams(**row["params"]),
-        data_source=DataRef(**row["data_source"]),
-        data_destination=DataRef(**row["data_destination"]),
+        data_source=DataRef(**row["data_source"], account_id=row["account_id"]),
+        data_destination=DataRef(**row["data_destination"], account_id=row["account_id"]),
         state_timestamps={JobState(name): datetime.fromisoformat(at) for name, at in row["state_timestamps"].items()},
         blocks=_blocks_of(row["blocks"]),
         warnings=tuple(row["warnings"]),
