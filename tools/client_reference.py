@@ -19,6 +19,7 @@ from fanfold.client.sync.client import Client
 from fanfold.client.sync.job import Job, Results
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
+from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.templates import Templates
 from fanfold.wire.auth import ApiKeyAnswer, AuthApiKey, AuthUser
 from fanfold.wire.base import Shape
@@ -69,6 +70,7 @@ PLACES = (
     ("client.apps, client.engines", Blocks),
     ("client.templates", Templates),
     ("client.keys", Keys),
+    ("client.secrets", Secrets),
 )
 ANSWERS: tuple[type[Shape], ...] = (
     JobJob,

@@ -56,6 +56,9 @@ class Settings:
     public_url: str = _said("", "Where clients reach the server, for links; default: its address and port.")
     allowed_hosts: str = _said("", "Host names the server is known by, comma-separated, besides its own address.")
     cors_origins: str = _said("", "Origins whose pages may call the API, comma-separated.")
+    master_key_file: str = _said(
+        "", "File of the keys that secrets are sealed with; default: `master-key.json` in the state folder."
+    )
     local_folders: str = _said(
         "", "Folders the `local` data source may use on a server, colon-separated; none by default."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +27,11 @@ from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.executor import Executor
+from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, load
+from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
@@ -78,10 +81,12 @@ def wire(
     effects: Effects | None = None,
     runner: Sequence[str] = RUNNER_COMMAND,
     find_sources: FindSources | None = None,
+    find_secrets: FindSecrets | None = None,
 ) -> Parts:
     """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it.
 
-    `find_sources` makes the data sources where they are not those of `fanfold run`.
+    `find_sources` makes the data sources, `find_secrets` what gives programs their secrets, where they are not those
+    of `fanfold run`.
     """
     effects = effects or Effects()
     clock, wake = SteadyClock(), ThreadSignal()
@@ -93,7 +98,8 @@ def wire(
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     if settings.full_disk == "fail":
         workspace.keep_ballast()
-    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"))
+    secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
+    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"), secrets)
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=store,
@@ -111,7 +117,7 @@ def wire(
     reconciler = Reconciler(store, workspace, feeder, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(settings.state, effects))
-    validator = Validator(blocks, sources, settings.container_fallback == "on")
+    validator = Validator(blocks, sources, secrets, settings.container_fallback == "on")
     jobs = JobService(store, validator, clock, wake)
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(
@@ -163,6 +169,7 @@ class Sources:
 
 
 FindSources = Callable[["Database"], Sources]
+FindSecrets = Callable[["Database"], ProgramSecrets]
 
 
 def local_sources(effects: Effects) -> Sources:

@@ -88,6 +88,22 @@ def _of_blocks() -> dict[str, Row]:
     return found | {f"POST {path}/{{template_id}}/{verb}": Row(DEVELOP, TEMPLATE) for verb in verbs}
 
 
+SECRET = "secret"
+
+
+def _of_secrets() -> dict[str, Row]:
+    path = "/v1/auth/secrets"
+    new = {"secret": {"id": "one-more", "secretType": "other"}, "secretKey": "one more value"}
+    return {
+        f"GET {path}": Row(READ),
+        f"POST {path}": Row(DEVELOP, body=new),
+        f"POST {path}/rotate": Row(ADMINISTER),
+        f"DELETE {path}/{{secret_type}}/{{secret_id}}": Row(DEVELOP, SECRET),
+        f"POST {path}/{{secret_type}}/{{secret_id}}/grants": Row(DEVELOP, SECRET, {"block": "list-files"}),
+        f"DELETE {path}/{{secret_type}}/{{secret_id}}/grants": Row(DEVELOP, SECRET, {"block": "list-files"}),
+    }
+
+
 def _of_access() -> dict[str, Row]:
     accounts, users = "/v1/auth/accounts", "/v1/auth/users"
     return {
@@ -114,6 +130,7 @@ ROWS: dict[str, Row] = {
     **_of_job(),
     **_of_blocks(),
     **_of_access(),
+    **_of_secrets(),
     "GET /v1/customer/jobs": Row(READ),
     "POST /v1/customer/jobs": Row(SUBMIT, body={}),
     "POST /v1/customer/jobs/filter": Row(READ, body={}),
@@ -190,7 +207,7 @@ def test_a_foreign_id_tells_nothing(people: People, route: str) -> None:
 
 
 def test_a_listing_holds_nothing_of_another_account(people: People) -> None:
-    theirs = [_foreign(people, thing) for thing in ("job", APP, ENGINE, TEMPLATE)]
+    theirs = [_foreign(people, thing) for thing in ("job", APP, ENGINE, TEMPLATE, SECRET)]
     for route, row in ROWS.items():
         if route.startswith("GET ") and not row.thing and row.right in (READ, SUBMIT, DEVELOP):
             answer = _sent(people.developer, route, "")
@@ -244,6 +261,7 @@ def _own(people: People, thing: str, role: UserRole) -> str:
         APP: lambda: push(owner, fresh("app")),
         ENGINE: lambda: push(owner, fresh("engine"), group="engine"),
         TEMPLATE: lambda: _template(owner),
+        SECRET: lambda: _secret(owner),
         "key": lambda: _key(people, people.ids[OURS, role]),
         "account": lambda: OURS,
         "user": lambda: people.ids[OURS, UserRole.VIEWER],
@@ -261,6 +279,7 @@ def _foreign(people: People, thing: str) -> str:
         APP: lambda: push(owner, "their-app"),
         ENGINE: lambda: push(owner, "their-engine", group="engine"),
         TEMPLATE: lambda: _template(owner),
+        SECRET: lambda: _secret(owner),
         "key": lambda: _key(people, people.ids[THEIRS, UserRole.DEVELOPER]),
         "account": lambda: THEIRS,
         "user": lambda: people.ids[THEIRS, UserRole.VIEWER],
@@ -271,6 +290,13 @@ def _foreign(people: People, thing: str) -> str:
 def _template(owner: httpx.Client) -> str:
     name = fresh("template")
     json_of(owner.post("/v1/dev/templates", json={"id": name, "app": "copy"}))
+    return name
+
+
+def _secret(owner: httpx.Client) -> str:
+    name = fresh("secret")
+    wanted = {"secret": {"id": name, "secretType": "other"}, "secretKey": "what nobody may see"}
+    json_of(owner.post("/v1/auth/secrets", json=wanted))
     return name
 
 
@@ -287,7 +313,7 @@ def _cached(owner: httpx.Client) -> str:
 
 def _like(thing: str) -> str:
     """An id that nothing has, in the form of one that something has."""
-    return "made-up@0.1" if thing in (APP, ENGINE) else "made-up" if thing == TEMPLATE else MADE_UP
+    return "made-up@0.1" if thing in (APP, ENGINE) else "made-up" if thing in (TEMPLATE, SECRET) else MADE_UP
 
 
 def _sent_own(people: People, route: str, role: UserRole) -> httpx.Response:
@@ -309,7 +335,8 @@ def _sent(door: httpx.Client, route: str, identity: str) -> httpx.Response:
 
 def _path(operation: Operation, identity: str) -> str:
     path = operation.path.replace("{task_id}", f"{identity}-0").replace("{round_}", "1").replace("{name}", "x")
-    for name in ("job_id", "tag", "template_id", "key_id", "account_id", "user_id", "path"):
+    path = path.replace("{secret_type}", "other")
+    for name in ("job_id", "tag", "template_id", "key_id", "secret_id", "account_id", "user_id", "path"):
         path = path.replace(f"{{{name}}}", identity)
     return path
 
@@ -320,6 +347,8 @@ def _seen(people: People, thing: str, identity: str) -> object:
         return job_of(people.stranger, identity)
     if thing == "key":
         return json_of(people.root.get("/v1/auth/api_keys", params={"userId": people.ids[THEIRS, UserRole.DEVELOPER]}))
+    if thing == SECRET:
+        return json_of(people.stranger.get("/v1/auth/secrets"))
     door = people.root if thing in ("account", "user") else people.stranger
     group = "auth" if thing in ("account", "user") else "dev"
     return json_of(door.get(f"/v1/{group}/{thing}s/{identity}"))

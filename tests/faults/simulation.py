@@ -50,6 +50,7 @@ from fanfold.pipeline.reconcile import EVERY_S, Reconciler
 from fanfold.pipeline.scheduler import LONGEST_WAIT_S, Scheduler
 from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
+from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.jobs import JobService
 from fanfold.stores.sql import SqlStore
 from fanfold.stores.sqlite import SqliteDatabase
@@ -206,7 +207,14 @@ class World:
         self.workspace = workspace
         self.executor = SimulatedExecutor(self, self.slots)
         local = LocalFolder(self.effects)
-        feeder = Feeder(self.store, self.executor, workspace, OrderMaker(workspace, (), ()), self.clock, self.lease_s)
+        feeder = Feeder(
+            self.store,
+            self.executor,
+            workspace,
+            OrderMaker(workspace, (), (), CallerSecrets({})),
+            self.clock,
+            self.lease_s,
+        )
         tools = Tools(
             store=self.store,
             workspace=workspace,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fanfold.api.problems import TooLarge
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.json_text import read_json
-from fanfold.wire.base import Shape
+from fanfold.wire.base import Quiet, Shape
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -59,9 +59,16 @@ def parse(shape: type[S], data: bytes) -> S:
     try:
         return shape.model_validate(value)
     except ValidationError as err:
-        raise BadInput("the request is not right", [_problem(item) for item in err.errors()]) from err
+        quiet = issubclass(shape, Quiet)
+        raise BadInput("the request is not right", [_problem(item, quiet) for item in err.errors()]) from err
 
 
-def _problem(error: Any) -> Problem:
+_PLACES = frozenset({"dataSource", "data_source", "dataDestination", "data_destination"})
+"""What stands there may hold credentials, whatever is wrong with it."""
+
+
+def _problem(error: Any, quiet: bool) -> Problem:
     place = ".".join(str(part) for part in error["loc"])
+    if quiet or _PLACES & set(error["loc"]):
+        return Problem(place, error["msg"][:200])
     return Problem(place, f"{error['msg'][:200]}, found {error.get('input')!r:.100}")

@@ -18,6 +18,7 @@ from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.results import ResultService
+from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
 from fanfold.services.uploads import UploadService
 
@@ -31,6 +32,7 @@ class Services:
     jobs: JobService
     blocks: BlockService
     templates: TemplateService
+    secrets: SecretService
     caches: CacheService
     results: ResultService
     logs: LogService

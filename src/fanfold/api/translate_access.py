@@ -1,12 +1,15 @@
-"""Keys, users, accounts and audit lines as the public API shows them."""
+"""Keys, users, accounts, secrets and audit lines as the public API shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from fanfold.api.translate import rfc3339
 from fanfold.jobs.access import Right
 from fanfold.ports.access import Account, ApiKey, AuditEntry, User
+from fanfold.ports.secrets import Grant, SecretRecord
 
 
 def key_json(key: ApiKey) -> dict[str, Any]:
@@ -46,6 +49,26 @@ def account_json(account: Account) -> dict[str, Any]:
         "disabledAt": rfc3339(account.disabled_at),
         "quotas": dict(account.quotas),
     }
+
+
+def secret_json(record: SecretRecord, grants: Sequence[Grant], now: datetime) -> dict[str, Any]:
+    """A secret without its secret part."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "secretType": record.type.value,
+        "accessKey": record.access_key,
+        "createdAt": rfc3339(record.created_at),
+        "updatedAt": rfc3339(record.updated_at),
+        "expiresAt": rfc3339(record.expires_at),
+        "expired": record.expires_at is not None and record.expires_at <= now,
+        "grants": [grant_json(grant) for grant in grants],
+    }
+
+
+def grant_json(grant: Grant) -> dict[str, Any]:
+    """A block that may have a secret."""
+    return {"block": grant.tag, "revision": grant.revision, "grantedAt": rfc3339(grant.granted_at)}
 
 
 def entry_json(entry: AuditEntry) -> dict[str, Any]:

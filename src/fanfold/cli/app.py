@@ -20,6 +20,7 @@ COMMANDS = {
     "engine": "fanfold.cli.engines:app",
     "template": "fanfold.cli.templates:app",
     "key": "fanfold.cli.keys:app",
+    "secret": "fanfold.cli.secrets:app",
     "wallet": "fanfold.cli.wallet:app",
     "doctor": "fanfold.cli.doctor:app",
     "version": "fanfold.cli.version:app",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import shutil
 import signal
@@ -31,6 +32,7 @@ from fanfold.ports.executor import Input, RunOrder
 from fanfold.runner.process_tree import adopt_orphans
 from fanfold.runner.run import Run, folders_of
 from fanfold.runner.staging import manifest_files
+from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.packages import Packages, ReadBlock
 
 JOB = "trial"
@@ -91,6 +93,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
         params=json.dumps(params),
         timeout_s=trial.timeout_s,
         device=block.manifest.device,
+        secrets=CallerSecrets(os.environ).environment(JOB, block.pinned),
         env={
             contract.JOB_ID: JOB,
             contract.TASK_ID: task.task_id,

@@ -55,6 +55,18 @@ def environment_names(secret_id: str) -> tuple[str, str, str]:
     return f"{name}_ACCESS_KEY", f"{name}_SECRET_KEY", name
 
 
+_TAKEN = frozenset({"PATH", "LANG", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "SHELL"})
+_TAKEN_STARTS = ("FANFOLD_", "LD_", "PYTHON", "GCONV_", "MALLOC_")
+_FOLDERS_AND_PARAMS = re.compile("[A-Z_]*_(DIR|PARAMS)")
+
+
+def taken_name(secret_id: str) -> str:
+    """The first variable of a secret whose name programs and their loaders use otherwise; "" where there is none."""
+    single = environment_name(secret_id)
+    taken = single in _TAKEN or single.startswith(_TAKEN_STARTS) or _FOLDERS_AND_PARAMS.fullmatch(single)
+    return single if taken else ""
+
+
 def environment_of(credential: Credential) -> dict[str, str]:
     """The variables that a program gets for a secret."""
     access, secret, single = environment_names(credential.id)
@@ -65,12 +77,15 @@ def environment_of(credential: Credential) -> dict[str, str]:
 
 class Masker:
     """Replaces values by `***` wherever a text holds them: plain, in base64 at any offset, URL-encoded, in hex, and as
-    JSON, Python and shells escape them."""
+    JSON and Python escape them. `longest` is the most bytes that a spelling has."""
 
     def __init__(self, values: Iterable[str]) -> None:
         spellings = {spelling for value in values for spelling in spellings_of(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+        encoded = [spelling.encode("utf-8", "surrogatepass") for spelling in longest_first]
         self._pattern = re.compile("|".join(re.escape(spelling) for spelling in longest_first)) if spellings else None
+        self._of_bytes = re.compile(b"|".join(re.escape(spelling) for spelling in encoded)) if spellings else None
+        self.longest = max((len(spelling) for spelling in encoded), default=0)
 
     def __repr__(self) -> str:
         return "Masker()"
@@ -78,6 +93,10 @@ class Masker:
     def __call__(self, text: str) -> str:
         """The text without the values."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def of_bytes(self, data: bytes) -> bytes:
+        """The same for text in UTF-8, of which only a part may be well-formed."""
+        return data if self._of_bytes is None else self._of_bytes.sub(MASK.encode(), data)
 
 
 def spellings_of(value: str) -> frozenset[str]:

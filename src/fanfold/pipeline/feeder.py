@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from fanfold.errors import NotFound
+from fanfold.errors import BadInput, NotFound
 from fanfold.jobs.fairness import Candidate, shares
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
@@ -27,7 +27,7 @@ from fanfold.jobs.task_lifecycle import (
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
-from fanfold.ports.executor import Executor, Report, Told
+from fanfold.ports.executor import Executor, Report, RunOrder, Told
 from fanfold.ports.store import Finished, Store
 
 QUEUED_S = 0.3
@@ -172,8 +172,19 @@ class Feeder:
         claimed = self._store.claim(job_id, count, now, now + self._lease)
         for task in claimed:
             self._under_way[task.attempt_key] = (task, job.config.max_attempts)
-        self._executor.start([self._orders.order(job, task) for task in claimed])
+        self._executor.start([order for task in claimed if (order := self._order(job, task)) is not None])
         return len(claimed)
+
+    def _order(self, job: Job, task: Task) -> RunOrder | None:
+        """The order; None, with the attempt's failure noted, where its block cannot have its secrets any more."""
+        try:
+            return self._orders.order(job, task)
+        except BadInput as err:
+            reason, now = Reason.CANNOT_START, self._clock.now()
+            self._unwritten.append(
+                ProgramFailed(task.attempt_key, now, reason=reason, message=str(err), exit_code=None, final=True)
+            )
+            return None
 
     def _job(self, candidate: Candidate) -> Job:
         """The job as it is since its last change of revision."""

@@ -11,6 +11,7 @@ from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.secrets import ProgramSecrets
 
 KNOWN_AT_MOST = 1000
 
@@ -18,16 +19,20 @@ _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
 
 class OrderMaker:
-    """Makes orders. `python` starts users' Python files, `own_python` the built-in programs."""
+    """Makes orders. `python` starts users' Python files, `own_python` the built-in programs. Secrets are looked up for
+    each order and kept nowhere."""
 
-    def __init__(self, workspace: Workspace, python: tuple[str, ...], own_python: tuple[str, ...]) -> None:
+    def __init__(
+        self, workspace: Workspace, python: tuple[str, ...], own_python: tuple[str, ...], secrets: ProgramSecrets
+    ) -> None:
         self._workspace = workspace
+        self._secrets = secrets
         self._python = python
         self._own_python = own_python
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
 
     def order(self, job: Job, task: Task) -> RunOrder:
-        """The order for the current attempt of a task."""
+        """The order for the current attempt of a task; BadInput where its block cannot have its secrets (any more)."""
         role = task.key.role
         folder = self._workspace.job(job.id)
         common = self._common(job, role)
@@ -38,6 +43,7 @@ class OrderMaker:
             inputs=() if task.chunk is None else (Input(contract.CHUNK_FILE, chunk=task.chunk),),
             inputs_file=self._inputs_file(folder, role),
             env=common.env | self._environment(job, task, folder),
+            secrets=self._secrets_of(job, role),
             avoid_runner=task.runner if task.failures or task.losses else "",
         )
 
@@ -72,6 +78,11 @@ class OrderMaker:
             device=manifest.device,
             hash_results=role is not Role.PARTITIONER,
         )
+
+    def _secrets_of(self, job: Job, role: Role) -> dict[str, str]:
+        assert job.blocks is not None
+        block = job.blocks.of(role)
+        return {} if block.builtin else self._secrets.environment(job.account_id, block)
 
     def _inputs_file(self, folder: JobFolder, role: Role) -> str:
         files: dict[Role, Path] = {Role.PARTITIONER: folder.partition_inputs, Role.ASSEMBLER: folder.merge_inputs}

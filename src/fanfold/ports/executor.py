@@ -30,7 +30,8 @@ class RunOrder:
 
     `folder` is the job's folder, `package` the folder that holds `entrypoint`; `inputs_file` (JSON Lines of name and
     location) stands in for `inputs` where they are many; `env` is what the contract adds to the program's environment
-    besides folders and params; `timeout_s` bounds the program's run.
+    besides folders and params, `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the
+    program's run.
     """
 
     attempt: AttemptKey
@@ -43,6 +44,7 @@ class RunOrder:
     inputs: tuple[Input, ...] = ()
     inputs_file: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     params: str = "{}"
     timeout_s: float = 3600.0
     device: Device = field(default_factory=Device)

@@ -10,10 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.secrets import Credential, SecretType
 from fanfold.ports.access import AuditEntry
 
-__all__ = ["Credential", "Credentials", "Grant", "Sealed", "SecretRecord", "SecretStore", "SecretType"]
+__all__ = [
+    "Credential",
+    "Credentials",
+    "Grant",
+    "ProgramSecrets",
+    "Sealed",
+    "SecretRecord",
+    "SecretStore",
+    "SecretType",
+]
 
 
 class Credentials(Protocol):
@@ -24,6 +34,13 @@ class Credentials(Protocol):
 
     def find(self, account_id: str, secret_id: str) -> Credential:
         """The secret with its value; raises BadInput, in words, where there is none or it has expired."""
+
+
+class ProgramSecrets(Protocol):
+    """Gives programs the secrets that their manifests list."""
+
+    def environment(self, account_id: str, block: PinnedBlock) -> dict[str, str]:
+        """The variables of all of them; BadInput naming each that is missing, expired or not granted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,7 @@ class SecretStore(Protocol):
         """Write a grant, over that of another revision of the block. NotFound where the secret is not there."""
 
     def revoke(self, account_id: str, secret_id: str, block_id: str, entry: AuditEntry) -> None:
-        """Take a grant back; NotFound."""
+        """Take a grant back; safe to repeat."""
 
     def grants(self, account_id: str, secret_id: str = "") -> list[Grant]:
         """The grants of one secret, or of all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 
@@ -16,6 +17,7 @@ def serve(arguments: list[str], effects: Effects) -> None:
     """Be a runner until the server ends."""
     descriptor, name, kill_grace_s = int(arguments[0]), arguments[1], float(arguments[2])
     ignore_terminal_signals()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets of programs
     adopt_orphans()
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)

@@ -1,7 +1,8 @@
 """What a program prints, line by line with time and level, appended to its attempt's log as JSON Lines.
 
 A line is `{"at": RFC 3339, "level": ..., "line": ...}`. The level is read from the line where it states one; lines of a
-Python traceback are ERROR; else UNKNOWN.
+Python traceback are ERROR; else UNKNOWN. Values of secrets that the program was given are masked before a line is cut
+or written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import deque
 from datetime import datetime
 from pathlib import Path
 
+from fanfold.jobs.secrets import Masker
 from fanfold.ports.clock import Clock
 
 MAX_LINE_BYTES = 64 * 1024
@@ -47,9 +49,10 @@ class AttemptLog:
     """The log of one attempt; its file appears with the first line. Lines over 64 KiB are cut into pieces; after
     64 MiB one line says that the rest is left out."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, mask: Masker | None = None) -> None:
         self._path = path
         self._clock = clock
+        self._mask = mask or Masker([])
         self._file: int | None = None
         self._rest = b""
         self._levels = Levels()
@@ -59,18 +62,26 @@ class AttemptLog:
     def feed(self, data: bytes) -> None:
         """Take what the program printed; whole lines are written at once."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        pieces = [piece for line in lines for piece in _cut(line)]
-        *begun, self._rest = _cut(self._rest)
+        pieces = [piece for line in lines for piece in _cut(self._mask.of_bytes(line))]
+        begun, self._rest = self._begun(self._rest)
         self._write(pieces + begun)
 
     def close(self) -> None:
         """Write what is left of a last line without an end, and let go of the file."""
         if self._rest:
-            self._write([self._rest])
+            self._write(_cut(self._mask.of_bytes(self._rest)))
             self._rest = b""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _begun(self, rest: bytes) -> tuple[list[bytes], bytes]:
+        """The pieces of a line that has no end yet, and what of it is kept back: it may begin a value to be masked."""
+        if len(rest) <= MAX_LINE_BYTES + self._mask.longest:
+            return [], rest
+        masked = self._mask.of_bytes(rest)
+        end = max(0, len(masked) - self._mask.longest) // MAX_LINE_BYTES * MAX_LINE_BYTES
+        return (_cut(masked[:end]) if end else []), masked[end:]
 
     def last_words(self) -> str:
         """The last line that says something, at most 500 printable characters; "" when there is none."""

@@ -42,7 +42,7 @@ def attempt_of(data: list[Any]) -> AttemptKey:
 
 
 _ORDER_PLAIN = (
-    *("number", "folder", "package", "entrypoint", "platform", "inputs_file", "env", "params", "timeout_s"),
+    *("number", "folder", "package", "entrypoint", "platform", "inputs_file", "env", "secrets", "params", "timeout_s"),
     *("hash_results", "avoid_runner"),
 )
 

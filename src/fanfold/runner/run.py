@@ -20,6 +20,7 @@ from fanfold.effects import Effects
 from fanfold.errors import OutOfSpace
 from fanfold.jobs import contract
 from fanfold.jobs.models import Usage
+from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
@@ -74,7 +75,8 @@ class Run:
         self._runner = runner
         self._kill_grace_s = kill_grace_s
         self._folders = folders_of(order)
-        self._log = AttemptLog(self._folders.log, clock)
+        self._mask = Masker(order.secrets.values())
+        self._log = AttemptLog(self._folders.log, clock, self._mask)
         self._bytes_in = 0
         self._deadline = 0.0
         self._kill_at: float | None = None
@@ -115,6 +117,7 @@ class Run:
         temporary = str(self._folders.temporary)
         base = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary, "PYTHONUNBUFFERED": "1"}
         return {
+            **self.order.secrets,
             **base,
             "PYTHONDONTWRITEBYTECODE": "1",
             **self.order.env,
@@ -221,7 +224,7 @@ class Run:
             started_at=self.started_at,
             runner=self._runner,
             reason=reason,
-            message=message,
+            message=self._mask(message),
             exit_code=ended.status if ended and ended.status >= 0 else None,
             final=final,
         )

@@ -13,6 +13,7 @@ from fanfold.api.app import make_app
 from fanfold.api.context import Services
 from fanfold.api.hosts import HostGuard
 from fanfold.api.metrics import Metrics
+from fanfold.clocks import SteadyClock
 from fanfold.datasources.bucket import Bucket
 from fanfold.datasources.bypass import Bypass
 from fanfold.datasources.local import LocalFolder
@@ -23,12 +24,16 @@ from fanfold.events.hub import Hub
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.services.access import AccessService, RateLimits
+from fanfold.services.audit import AuditLog
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.results import ResultService
+from fanfold.services.sealing import FILE_NAME as MASTER_KEY_FILE
+from fanfold.services.sealing import Sealer
+from fanfold.services.secrets import SecretService
 from fanfold.services.server_keys import server_keys
 from fanfold.services.signing import Signer
 from fanfold.services.templates import TemplateService
@@ -39,6 +44,7 @@ from fanfold.stores.access import SqlAccess
 from fanfold.stores.blocks import SqlBlocks
 from fanfold.stores.database import Database
 from fanfold.stores.idempotency import SqlIdempotency
+from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
 from fanfold.wiring import Parts, Sources, wire
@@ -62,14 +68,22 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     effects = effects or Effects()
     effects.make_folder(settings.state)
     keys = server_keys(settings.state, effects)
-    core = wire(settings, effects, find_sources=partial(_sources, settings, effects))
+    sealer = Sealer(Path(settings.master_key_file or settings.state / MASTER_KEY_FILE), effects)
+    core = wire(
+        settings,
+        effects,
+        find_sources=partial(_sources, settings, effects),
+        find_secrets=partial(_secrets, sealer),
+    )
     database, clock, hub = core.database, core.clock, Hub()
+    secrets = _secrets(sealer, database)
+    secrets.clear_up()
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
     blocks = BlockService(SqlBlocks(database), templates, settings.state, effects, clock, settings.max_push_bytes)
     blocks.sweep()
-    validator = Validator(blocks, core.sources, settings.container_fallback == "on")
+    validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on")
     signer, uploads = Signer(keys.signer), SqlUploads(database)
     services = Services(
         access=access,
@@ -77,6 +91,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         jobs=JobService(core.store, validator, clock, core.wake),
         blocks=blocks,
         templates=templates,
+        secrets=secrets,
         caches=CacheService(core.workspace.cache, core.workspace.shared_cache, effects, settings.max_upload_bytes),
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
@@ -95,6 +110,11 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
     return ServerParts(core, make_app(services, metrics, hosts), access)
+
+
+def _secrets(sealer: Sealer, database: Database) -> SecretService:
+    clock = SteadyClock()
+    return SecretService(SqlSecrets(database), sealer, AuditLog(SqlAccess(database), clock), clock)
 
 
 def _sources(settings: Settings, effects: Effects, database: Database) -> Sources:

@@ -43,37 +43,42 @@ def server_keys(folder: Path, effects: Effects) -> ServerKeys:
     """
     path = folder / FILE_NAME
     if not os.path.lexists(path):
-        _make(path, effects)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as err:
-        raise BadInput(f"the key file '{path}' cannot be read: {err.strerror}") from err
-    try:
-        _check_owner(path, os.fstat(descriptor))
-        return _read(path, os.read(descriptor, _MOST_BYTES))
-    finally:
-        os.close(descriptor)
+        keys = {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in _NAMES}
+        make_key_file(path, {"version": VERSION, **keys}, effects)
+    return _read(path, key_file(path, "make new API keys"))
 
 
-def _make(path: Path, effects: Effects) -> None:
+def make_key_file(path: Path, keys: Any, effects: Effects) -> None:
     """Write the file whole under a name of our own, then give it its name, unless somebody was quicker."""
-    keys = {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in _NAMES}
     ours = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    effects.write_file(ours, json.dumps({"version": VERSION, **keys}, indent=1).encode() + b"\n", mode=OWNER_ONLY)
+    effects.write_file(ours, json.dumps(keys, indent=1).encode() + b"\n", mode=OWNER_ONLY)
     with contextlib.suppress(FileExistsError):
         effects.link_or_copy(ours, path)
     effects.remove_file(ours)
     effects.fsync_folder(path.parent)
 
 
-def _check_owner(path: Path, info: os.stat_result) -> None:
+def key_file(path: Path, exposed: str) -> bytes:
+    """What a file of keys holds; BadInput where others may read or change it. `exposed` says what helps then."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as err:
+        raise BadInput(f"the key file '{path}' cannot be read: {err.strerror}") from err
+    try:
+        _check_owner(path, os.fstat(descriptor), exposed)
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _check_owner(path: Path, info: os.stat_result, exposed: str) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise BadInput(f"the key file '{path}' is not a file")
     if info.st_uid != os.geteuid():
         raise BadInput(f"the key file '{path}' belongs to user {info.st_uid}, not to the one that runs the server")
     if stat.S_IMODE(info.st_mode) & ~OWNER_ONLY:
         found = f"has mode {stat.S_IMODE(info.st_mode):04o}, so that others may use it"
-        hint = f"Type: chmod 600 '{path}'. If others had access to it, remove it instead and make new API keys."
+        hint = f"Type: chmod 600 '{path}'. If others had access to it, {exposed}."
         raise BadInput(f"the key file '{path}' {found}.", hint=hint)
 
 
@@ -82,13 +87,14 @@ def _read(path: Path, data: bytes) -> ServerKeys:
         found = json.loads(data)
         if found["version"] != VERSION:
             raise BadInput(f"the key file '{path}' has version {found['version']!r}; this release knows {VERSION}")
-        return ServerKeys(**{name: _key(found[name]) for name in _NAMES})
+        return ServerKeys(**{name: key_of(found[name]) for name in _NAMES})
     except (ValueError, KeyError, TypeError) as err:
         hint = "Bring it back from a backup; without it all API keys are void."
         raise BadInput(f"the key file '{path}' does not hold the server's keys.", hint=hint) from err
 
 
-def _key(text: Any) -> bytes:
+def key_of(text: Any) -> bytes:
+    """32 bytes from their base64; ValueError for anything else."""
     try:
         key = base64.b64decode(text, validate=True)
     except binascii.Error as err:

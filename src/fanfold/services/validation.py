@@ -1,4 +1,5 @@
-"""What `run` checks before a job may start: blocks, params, platforms, source and destination; all problems at once."""
+"""What `run` checks before a job may start: blocks, params, platforms, secrets, source and destination; all problems at
+once."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from fanfold.jobs.contract import MAX_PARAMS_BYTES
 from fanfold.jobs.models import DataRef, Job, JobBlocks, JobParams, Role
 from fanfold.jobs.params import params_problems, with_defaults
 from fanfold.ports.datasource import DataSource
+from fanfold.ports.secrets import ProgramSecrets
 from fanfold.services.packages import ReadBlock
 
 _TYPES = {Role.PARTITIONER: BlockType.PARTITIONER, Role.APP: BlockType.APP, Role.ASSEMBLER: BlockType.ASSEMBLER}
@@ -27,8 +29,15 @@ class Blocks(Protocol):
 class Validator:
     """Checks jobs against blocks and places."""
 
-    def __init__(self, blocks: Blocks, sources: Callable[[DataRef], DataSource], container_fallback: bool) -> None:
+    def __init__(
+        self,
+        blocks: Blocks,
+        sources: Callable[[DataRef], DataSource],
+        secrets: ProgramSecrets,
+        container_fallback: bool,
+    ) -> None:
         self._blocks = blocks
+        self._secrets = secrets
         self._sources = sources
         self._container_fallback = container_fallback
 
@@ -46,6 +55,7 @@ class Validator:
             params[role.value] = with_defaults(block.schema, job.params.of(role))
             problems += _params_problems(block, role, job.params.of(role))
             problems += self._platform_problems(block, role)
+            problems += self._secret_problems(job.account_id, block, role)
         # A place that does not answer is no definite no: the job is accepted, and its stage tries again.
         problems += self._place_problems(job.data_source, job.data_destination, job.id)[0]
         if problems:
@@ -65,6 +75,13 @@ class Validator:
         if self._container_fallback and manifest.image.split("/")[-1].split(":")[0] == "python":
             return []
         return [Problem(field, f"needs the image '{manifest.image}', and no container runtime is used by this release")]
+
+    def _secret_problems(self, account_id: str, block: ReadBlock, role: Role) -> list[Problem]:
+        try:
+            self._secrets.environment(account_id, block.pinned)
+        except BadInput as err:
+            return _problems_of(err, role.value)
+        return []
 
     def check_places(self, source: DataRef | None, destination: DataRef | None) -> None:
         """Refuse a source or destination that does not work now; BadInput naming every problem."""

@@ -34,7 +34,7 @@ class SqlAccess:
             connection.execute(sa.insert(accounts), asdict(account))
             connection.execute(sa.insert(users), asdict(user))
             connection.execute(sa.insert(api_keys), _key_row(key, mac))
-            _note(connection, entry)
+            note(connection, entry)
         return True
 
     def add_account(self, account: Account, entry: AuditEntry) -> None:
@@ -43,7 +43,7 @@ class SqlAccess:
             if connection.execute(sa.select(accounts.c.id).where(accounts.c.id == account.id)).first():
                 raise Conflict(f"an account with the id '{account.id}' exists already")
             connection.execute(sa.insert(accounts), asdict(account))
-            _note(connection, entry)
+            note(connection, entry)
 
     def account(self, account_id: str) -> Account:
         """See `ports.access`."""
@@ -63,7 +63,7 @@ class SqlAccess:
             connection.execute(sa.update(accounts).where(accounts.c.id == account_id).values(**changes))
             changed = _account(connection, account_id)
             _keep_an_administrator(connection, entry.at)
-            _note(connection, entry)
+            note(connection, entry)
         return changed
 
     def add_user(self, user: User, entry: AuditEntry) -> None:
@@ -71,7 +71,7 @@ class SqlAccess:
         with self._database.writing("add user") as connection:
             _account(connection, user.account_id)
             connection.execute(sa.insert(users), asdict(user))
-            _note(connection, entry)
+            note(connection, entry)
 
     def user(self, user_id: str) -> User:
         """See `ports.access`."""
@@ -93,7 +93,7 @@ class SqlAccess:
             connection.execute(sa.update(users).where(users.c.id == user_id).values(**changes))
             changed = _user(connection, user_id)
             _keep_an_administrator(connection, entry.at)
-            _note(connection, entry)
+            note(connection, entry)
         return changed
 
     # ---- keys and tokens
@@ -103,7 +103,7 @@ class SqlAccess:
         with self._database.writing("add key") as connection:
             _user(connection, key.user_id)
             connection.execute(sa.insert(api_keys), _key_row(key, mac))
-            _note(connection, entry)
+            note(connection, entry)
 
     def key(self, key_id: str) -> ApiKey:
         """See `ports.access`."""
@@ -124,7 +124,7 @@ class SqlAccess:
             connection.execute(sa.update(api_keys).where(*unrevoked).values(revoked_at=at))
             revoked = _key(connection, key_id)
             _keep_an_administrator(connection, at)
-            _note(connection, entry)
+            note(connection, entry)
         return revoked
 
     def holder_of_key(self, mac: str) -> Holder | None:
@@ -158,7 +158,7 @@ class SqlAccess:
     def add_entry(self, entry: AuditEntry) -> None:
         """See `ports.access`."""
         with self._database.writing("audit") as connection:
-            _note(connection, entry)
+            note(connection, entry)
 
     def entries(self, account_id: str, limit: int, offset: int) -> tuple[list[AuditEntry], int]:
         """See `ports.access`."""
@@ -235,7 +235,8 @@ def _keep_an_administrator(connection: Connection, now: datetime) -> None:
         raise Conflict("that would leave the server without an administrator who can sign in; make another one first")
 
 
-def _note(connection: Connection, entry: AuditEntry) -> None:
+def note(connection: Connection, entry: AuditEntry) -> None:
+    """Add a line to the audit log within a transaction."""
     row = asdict(entry)
     del row["seq"]
     connection.execute(sa.insert(audit), row)

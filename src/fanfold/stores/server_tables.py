@@ -1,4 +1,4 @@
-"""The tables of a server: accounts, users, keys, tokens, audit, blocks, templates, uploads, idempotency."""
+"""The tables of a server: accounts, users, keys, tokens, audit, secrets, blocks, templates, uploads, idempotency."""
 
 from __future__ import annotations
 
@@ -88,6 +88,35 @@ audit = sa.Table(
     _json("data"),
     sa.Index("audit_by_account", "account_id", "seq"),
     sqlite_autoincrement=True,
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    _text("account_id", primary_key=True),
+    _text("id", primary_key=True),
+    _text("name"),
+    _text("type"),
+    _text("access_key"),
+    _text("job_id"),
+    _text("master"),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+    _time("expires_at"),
+    sa.Index("secrets_by_job", "job_id"),
+)
+
+secret_grants = sa.Table(
+    "secret_grants",
+    metadata,
+    _text("account_id", primary_key=True),
+    _text("secret_id", primary_key=True),
+    _text("block_id", primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    _text("tag"),
+    _time("granted_at", nullable=False),
 )
 
 blocks = sa.Table(

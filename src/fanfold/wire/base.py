@@ -16,6 +16,10 @@ class Shape(BaseModel):
     )
 
 
+class Quiet(Shape):
+    """A shape that takes in secrets: what is wrong with it is told without what was found."""
+
+
 class Detail(Shape):
     """One thing that is wrong with a request."""
 

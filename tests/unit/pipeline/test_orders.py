@@ -8,11 +8,12 @@ from fanfold.jobs import contract
 from fanfold.jobs.models import Role
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.workspace import Workspace
+from fanfold.services.caller_secrets import CallerSecrets
 from tests.values import BLOCKS, a_job, a_task
 
 
 def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_path: Path) -> None:
-    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",))
+    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}))
     blocks = replace(BLOCKS, app=replace(BLOCKS.app, imported=True))
     job = a_job(blocks=blocks)
     caches = {role: orders.order(job, a_task(role=role)).env[contract.USER_CACHE_DIR] for role in Role}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fanfold.jobs.secrets import Masker
 from fanfold.runner import logs
 from fanfold.runner.logs import MAX_LINE_BYTES, TAIL_LINES, AttemptLog, Levels
 from tests.values import NOON
@@ -132,3 +133,37 @@ def test_last_words_hold_nothing_that_a_terminal_or_a_database_would_stumble_ove
     log.feed(b"\x1b[2J\x1b]0;owned\x07 red\x00 and \x1b[31mdead\n")
     assert log.last_words().isprintable()
     assert "dead" in log.last_words()
+
+
+# ---- secrets
+
+
+def _masked(tmp_path: Path, *pieces: bytes, value: str = "wJalrXUtnFEMI") -> str:
+    log = AttemptLog(tmp_path / "log.jsonl", Clock(), Masker([value]))
+    for piece in pieces:
+        log.feed(piece)
+    log.close()
+    return (tmp_path / "log.jsonl").read_text()
+
+
+def test_a_secret_is_masked_wherever_its_pieces_are_cut(tmp_path: Path) -> None:
+    written = _masked(tmp_path, b"key wJalr", b"XUtn", b"FEMI!\nlast wJalrXUtnFEMI")
+    assert [json.loads(line)["line"] for line in written.splitlines()] == ["key ***!", "last ***"]
+
+
+@pytest.mark.parametrize(
+    "before", [MAX_LINE_BYTES - 5, MAX_LINE_BYTES, 2 * MAX_LINE_BYTES - 1, 2 * MAX_LINE_BYTES - 40]
+)
+def test_a_secret_is_masked_where_a_long_line_is_cut(tmp_path: Path, before: int) -> None:
+    text = b"x" * before + b"wJalrXUtnFEMI" + b"y" * MAX_LINE_BYTES
+    for size in (len(text), 4096, 30_000):
+        (tmp_path / "log.jsonl").unlink(missing_ok=True)
+        pieces = [text[begin : begin + size] for begin in range(0, len(text), size)]
+        whole = "".join(json.loads(line)["line"] for line in _masked(tmp_path, *pieces).splitlines())
+        assert whole == "x" * before + "***" + "y" * MAX_LINE_BYTES
+
+
+def test_a_secret_is_masked_in_last_words(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "log.jsonl", Clock(), Masker(["wJalrXUtnFEMI"]))
+    log.feed(b"no access with wJalrXUtnFEMI\n")
+    assert log.last_words() == "no access with ***"

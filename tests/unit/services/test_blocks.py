@@ -20,6 +20,7 @@ from fanfold.jobs.lifecycle import Aborted, RunAccepted, step
 from fanfold.jobs.models import BlockTags, DataRef, JobBlocks, JobConfig
 from fanfold.ports.blocks import BlockFilter, BlockRecord, BlockStatus
 from fanfold.services.blocks import BlockService, Pushed
+from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.packages import ReadBlock
 from fanfold.services.pushes import Beside
 from fanfold.services.templates import TemplateService
@@ -449,7 +450,7 @@ def test_params_are_checked_against_the_schemas_of_pushed_blocks(registry: Regis
     def no_places(_: DataRef) -> Any:
         raise BadInput("no places here")
 
-    validator = Validator(registry.blocks, no_places, container_fallback=True)
+    validator = Validator(registry.blocks, no_places, CallerSecrets({}), container_fallback=True)
     job = replace(a_job(account_id="ann"), tags=BlockTags("a", "nope", "concat"))
     with pytest.raises(BadInput) as refused:
         validator.checked(job)

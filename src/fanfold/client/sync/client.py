@@ -15,6 +15,7 @@ from fanfold.client.fields import plain
 from fanfold.client.sync.blocks import Blocks
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
+from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.templates import Templates
 from fanfold.client.sync.transport import Transport
 from fanfold.wire.auth import AuthUser
@@ -44,6 +45,7 @@ class Client:
         self.engines = Blocks(self._transport, Kind.ENGINE)
         self.templates = Templates(self._transport)
         self.keys = Keys(self._transport)
+        self.secrets = Secrets(self._transport)
 
     @property
     def url(self) -> str:

@@ -18,6 +18,8 @@ def upgrade() -> None:
     _events()
     _idempotency()
     _jobs()
+    _secret_grants()
+    _secrets()
     _tasks()
     _templates()
     _tokens()
@@ -218,6 +220,39 @@ def _jobs() -> None:
     )
     op.create_index("jobs_by_account", "jobs", ["account_id", "created_at"], unique=False)
     op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
+
+
+def _secret_grants() -> None:
+    op.create_table(
+        "secret_grants",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("secret_id", sa.Text(), nullable=False),
+        sa.Column("block_id", sa.Text(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("granted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "secret_id", "block_id"),
+    )
+
+
+def _secrets() -> None:
+    op.create_table(
+        "secrets",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("access_key", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("master", sa.Text(), nullable=False),
+        sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("account_id", "id"),
+    )
+    op.create_index("secrets_by_job", "secrets", ["job_id"], unique=False)
 
 
 def _tasks() -> None:

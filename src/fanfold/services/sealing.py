@@ -1,0 +1,161 @@
+"""Secret values at rest: AES-256-GCM, a data key for each value, which a master key wraps; both are bound to the
+account and the id, so that a row that was moved to another place cannot be opened.
+
+The master keys lie in one file, readable by its owner alone, `{"version", "current", "keys": {name: base64}}`. While
+they are rotated it holds two, so that every value can be opened at every moment: the new key is on disk before the
+first value is wrapped with it, and the old one goes after the last.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, Broken
+from fanfold.jobs.secrets import Masker
+from fanfold.ports.secrets import Sealed
+from fanfold.services.server_keys import KEY_BYTES, OWNER_ONLY, key_file, key_of, make_key_file
+
+FILE_NAME = "master-key.json"
+VERSION = 1
+NONCE_BYTES = 12
+VALUES_MASKED = 1000
+_EXPOSED = "rotate the master key (fanfold secret rotate) and replace the secrets at their services"
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    current: str
+    keys: dict[str, bytes] = field(repr=False)
+
+
+class Sealer:
+    """Seals and opens values with the master keys of a file, which is made where there is none.
+
+    Raises BadInput for a file that others may read, or that holds no keys. Who reads or writes what is sealed holds
+    `lock` meanwhile, so that no key is forgotten in between. `mask` takes the last thousand values out of texts.
+    """
+
+    def __init__(self, path: Path, effects: Effects) -> None:
+        self._path = path
+        self._effects = effects
+        self.lock = threading.RLock()
+        self._values: OrderedDict[str, Masker] = OrderedDict()
+        if not path.exists():
+            make_key_file(path, _file_of(_with_new({})), effects)
+        self._keys = _read(path)
+
+    @property
+    def current(self) -> str:
+        """The name of the master key that wraps new data keys."""
+        return self._keys.current
+
+    @property
+    def rotating(self) -> bool:
+        """Whether there are older keys, with which values may still be wrapped."""
+        return len(self._keys.keys) > 1
+
+    def seal(self, account_id: str, secret_id: str, value: str) -> Sealed:
+        """Encrypt a value with a new data key."""
+        self._remember(value)
+        data_key = secrets.token_bytes(KEY_BYTES)
+        bound = _bound(account_id, secret_id)
+        sealed = _encrypted(data_key, value.encode("utf-8", "surrogatepass"), bound)
+        return Sealed(self.current, _encrypted(self._keys.keys[self.current], data_key, bound), sealed)
+
+    def open(self, account_id: str, secret_id: str, sealed: Sealed) -> str:
+        """Decrypt a value; Broken where it was changed, or is another secret's."""
+        bound = _bound(account_id, secret_id)
+        value = _decrypted(self._data_key(bound, sealed), sealed.value, bound).decode("utf-8", "surrogatepass")
+        self._remember(value)
+        return value
+
+    def mask(self, text: str) -> str:
+        """A text without the values that passed here lately."""
+        with self.lock:
+            maskers = list(self._values.values())
+        for masked in maskers:
+            text = masked(text)
+        return text
+
+    def _remember(self, value: str) -> None:
+        with self.lock:
+            self._values.setdefault(value, Masker([value]))
+            self._values.move_to_end(value)
+            if len(self._values) > VALUES_MASKED:
+                self._values.popitem(last=False)
+
+    def rewrapped(self, account_id: str, secret_id: str, sealed: Sealed) -> Sealed:
+        """The same sealed value, its data key wrapped with the current master key."""
+        bound = _bound(account_id, secret_id)
+        data_key = self._data_key(bound, sealed)
+        return Sealed(self.current, _encrypted(self._keys.keys[self.current], data_key, bound), sealed.value)
+
+    def _data_key(self, bound: bytes, sealed: Sealed) -> bytes:
+        if sealed.master not in self._keys.keys:
+            hint = f"Bring '{self._path}' back from the backup that belongs to this database."
+            raise Broken(f"a secret is sealed with the master key '{sealed.master}', which is not there.", hint=hint)
+        return _decrypted(self._keys.keys[sealed.master], sealed.wrapped_key, bound)
+
+    def begin_rotation(self) -> None:
+        """Make a new master key current and keep the old ones; goes on with a rotation that was cut off."""
+        if not self.rotating:
+            self._write(_with_new(self._keys.keys))
+
+    def end_rotation(self) -> None:
+        """Forget all keys but the current one; only once nothing is wrapped with them."""
+        self._write(_Keys(self.current, {self.current: self._keys.keys[self.current]}))
+
+    def _write(self, keys: _Keys) -> None:
+        try:
+            self._effects.write_file(self._path, json.dumps(_file_of(keys), indent=1).encode() + b"\n", OWNER_ONLY)
+        except OSError as err:
+            raise BadInput(f"the master key file '{self._path}' cannot be written: {err.strerror}") from err
+        self._keys = keys
+
+
+def _with_new(keys: dict[str, bytes]) -> _Keys:
+    name = secrets.token_hex(4)
+    return _Keys(name, {**keys, name: secrets.token_bytes(KEY_BYTES)})
+
+
+def _file_of(keys: _Keys) -> dict[str, object]:
+    named = {name: base64.b64encode(key).decode() for name, key in keys.keys.items()}
+    return {"version": VERSION, "current": keys.current, "keys": named}
+
+
+def _read(path: Path) -> _Keys:
+    try:
+        found = json.loads(key_file(path, _EXPOSED))
+        if found["version"] != VERSION:
+            raise BadInput(f"the key file '{path}' has version {found['version']!r}; this release knows {VERSION}")
+        keys = {str(name): key_of(text) for name, text in found["keys"].items()}
+        return _Keys(found["current"], {found["current"]: keys[found["current"]], **keys})
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        hint = "Bring it back from a backup; without it no secret can be read."
+        raise BadInput(f"the key file '{path}' does not hold master keys.", hint=hint) from err
+
+
+def _bound(account_id: str, secret_id: str) -> bytes:
+    return json.dumps([account_id, secret_id]).encode()
+
+
+def _encrypted(key: bytes, data: bytes, bound: bytes) -> bytes:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, data, bound)
+
+
+def _decrypted(key: bytes, data: bytes, bound: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], bound)
+    except InvalidTag as err:
+        raise Broken("a stored secret was changed, or moved to another place, and cannot be opened") from err

@@ -1,0 +1,145 @@
+"""Secrets over the public API: put, listed, granted, given to programs, and refused in words."""
+
+from typing import Any
+
+from tests.compat.scene import People, done, draft, ended, fresh, push, run
+from tests.compat.server import Door, json_of
+
+VALUE = "wJalrXUtnFEMI/K7MDENG+bPxRfi"
+
+SHOW = """#!/bin/sh
+echo "INFO: KEY is $TOKEN_{number}"
+printf '%s' "$TOKEN_{number}" | wc -c > "$TASK_RESULTS_DIR/length.txt"
+env | cut -d= -f1 | sort | tr '\\n' ' ' > "$TASK_RESULTS_DIR/names.txt"
+[ "$(printf '%s' "$TOKEN_{number}" | wc -c)" -gt 0 ]
+"""
+
+
+def _put(door: Door, secret_id: str, value: str = VALUE, **fields: Any) -> dict[str, Any]:
+    secret = {"id": secret_id, "secretType": "other", **fields}
+    made: Any = json_of(door.post("/v1/auth/secrets", json={"secret": secret, "secretKey": value}))["secret"]
+    return dict(made)
+
+
+def _named() -> tuple[str, str]:
+    """A fresh secret of `ours`, and a program that shows it."""
+    number = fresh("n").removeprefix("n-")
+    return f"token-{number}", SHOW.replace("{number}", number)
+
+
+def _text(door: Door, job_id: str, name: str) -> str:
+    listed: Any = json_of(door.get(f"/v1/customer/jobs/{job_id}/results"))["results"]
+    return door.get(next(item["link"] for item in listed if item["name"] == name)).text
+
+
+def test_a_secret_is_stored_and_listed_without_its_value(people: People) -> None:
+    name = fresh("pair")
+    made = _put(people.developer, name, secretType="s3", accessKey="AKIA", expiresAt="2031-05-04T12:00:00Z")
+    assert (made["secretType"], made["accessKey"], made["expired"]) == ("aws", "AKIA", False)
+    listing = people.viewer.get("/v1/auth/secrets")
+    assert name in listing.text
+    assert VALUE not in listing.text
+    json_of(people.developer.delete(f"/v1/auth/secrets/s3/{name}"))
+    assert name not in people.viewer.get("/v1/auth/secrets").text
+    assert people.developer.delete(f"/v1/auth/secrets/s3/{name}").status_code == 404
+
+
+def test_what_is_wrong_is_told_without_what_was_sent(people: People) -> None:
+    for body in (
+        {"secret": VALUE},
+        {"secret": {"id": "a", "secretType": [VALUE]}, "secretKey": [VALUE]},
+        {"secret": {"id": "a", "secretType": "other", "expiresAt": VALUE}, "secretKey": VALUE},
+        {"secret": {"id": "a b", "secretType": "other"}, "secretKey": VALUE * 1000},
+    ):
+        answer = people.developer.post("/v1/auth/secrets", json=body)
+        assert answer.status_code == 400
+        assert VALUE not in answer.text, answer.text
+
+
+def test_a_program_gets_its_secret_and_its_log_masks_it(people: People) -> None:
+    secret, program = _named()
+    tag = push(people.developer, fresh("app"), program, platform_config={"secrets": [secret]})
+    _put(people.developer, secret)
+    job = done(people.submitter, tag)
+    assert _text(people.submitter, job["id"], "length.txt").split() == [str(len(VALUE))]
+    log = people.submitter.get(f"/v1/customer/jobs/{job['id']}/logs/download").text
+    assert "KEY is ***" in log
+    assert VALUE not in log
+
+
+def test_a_program_gets_no_secret_that_its_manifest_does_not_list(people: People) -> None:
+    secret, program = _named()
+    _put(people.developer, secret)
+    tag = push(people.developer, fresh("app"), program.replace("[ ", "[ 0 -eq 0 ] || [ "))
+    job = done(people.submitter, tag)
+    assert secret.upper().replace("-", "_") not in _text(people.submitter, job["id"], "names.txt")
+
+
+def test_run_refuses_a_block_whose_secret_is_not_there(people: People) -> None:
+    secret, program = _named()
+    tag = push(people.developer, fresh("app"), program, platform_config={"secrets": [secret]})
+    job = draft(people.submitter, tag)
+    refused = people.submitter.post(f"/v1/customer/jobs/{job['id']}/run", json={})
+    assert refused.status_code == 400
+    assert f"there is no secret '{secret}'" in refused.text
+    _put(people.developer, secret)
+    run(people.submitter, job["id"])
+    ended(people.submitter, job["id"])
+
+
+def test_an_imported_block_gets_a_secret_only_once_it_is_granted(people: People) -> None:
+    secret, program = _named()
+    name = fresh("shared")
+    tag = push(people.stranger, name, program, platform_config={"secrets": [secret]})
+    json_of(people.stranger.post(f"/v1/dev/apps/{tag}/publish"))
+    json_of(people.developer.post(f"/v1/dev/apps/{tag}/import"))
+    _put(people.developer, secret)
+    job = draft(people.submitter, tag)
+    refused = people.submitter.post(f"/v1/customer/jobs/{job['id']}/run", json={})
+    assert refused.status_code == 400
+    assert "is not granted to this imported block" in refused.text
+
+    grants = f"/v1/auth/secrets/other/{secret}/grants"
+    granted: Any = json_of(people.developer.post(grants, json={"block": tag}))["grant"]
+    assert (granted["block"], granted["revision"]) == (tag, 1)
+    run(people.submitter, job["id"])
+    ended(people.submitter, job["id"])
+
+    push(people.stranger, name, program, platform_config={"secrets": [secret]})
+    json_of(people.developer.post(f"/v1/dev/apps/{tag}/import"))
+    again = draft(people.submitter, tag)
+    refused = people.submitter.post(f"/v1/customer/jobs/{again['id']}/run", json={})
+    assert "granted to revision 1, and this is revision 2" in refused.text
+
+    json_of(people.developer.request("DELETE", grants, json={"block": tag}))
+    refused = people.submitter.post(f"/v1/customer/jobs/{again['id']}/run", json={})
+    assert "is not granted" in refused.text
+
+
+def test_the_secrets_of_one_account_are_not_anothers(people: People) -> None:
+    secret, program = _named()
+    _put(people.stranger, secret)
+    tag = push(people.developer, fresh("app"), program, platform_config={"secrets": [secret]})
+    job = draft(people.submitter, tag)
+    refused = people.submitter.post(f"/v1/customer/jobs/{job['id']}/run", json={})
+    assert f"there is no secret '{secret}'" in refused.text
+
+
+def test_a_rotation_goes_on_beside_the_work(people: People) -> None:
+    secret, program = _named()
+    tag = push(people.developer, fresh("app"), program, platform_config={"secrets": [secret]})
+    _put(people.developer, secret)
+    before = (people.server.state / "master-key.json").read_text()
+    rotated = json_of(people.root.post("/v1/auth/secrets/rotate"))
+    assert isinstance(rotated["count"], int)
+    assert rotated["count"] >= 1
+    assert (people.server.state / "master-key.json").read_text() != before
+    done(people.submitter, tag)
+
+
+def test_changes_of_secrets_are_in_the_audit_log(people: People) -> None:
+    name = fresh("audited")
+    _put(people.developer, name)
+    json_of(people.developer.delete(f"/v1/auth/secrets/other/{name}"))
+    page: Any = json_of(people.developer.get("/v1/auth/audit", params={"limit": 50}))["data"]
+    assert [line["action"] for line in page if line["object"] == name] == ["secret.delete", "secret.put"]
