@@ -1,9 +1,12 @@
 """Secrets over the public API: put, listed, granted, given to programs, and refused in words."""
 
+import base64
 from typing import Any
 
+from tests.compat.conftest import Starting
 from tests.compat.scene import People, done, draft, ended, fresh, push, run
 from tests.compat.server import Door, json_of
+from tests.lying_server import lying_server
 
 VALUE = "wJalrXUtnFEMI/K7MDENG+bPxRfi"
 
@@ -143,3 +146,23 @@ def test_changes_of_secrets_are_in_the_audit_log(people: People) -> None:
     json_of(people.developer.delete(f"/v1/auth/secrets/other/{name}"))
     page: Any = json_of(people.developer.get("/v1/auth/audit", params={"limit": 50}))["data"]
     assert [line["action"] for line in page if line["object"] == name] == ["secret.delete", "secret.put"]
+
+
+def test_a_password_of_a_url_is_used_and_never_shown(starting: Starting) -> None:
+    with lying_server() as web:
+        server = starting(allow_private_urls="on")
+        url = web.gives("/input.txt", b"a line\n")
+        with server.door() as door:
+            source = {"url": url, "username": "ann", "password": VALUE}
+            job = draft(door, push(door, "copy"), dataSource={"dataSourceDescriptor": "url", "params": source})
+            assert job["dataSource"]["params"] == {"url": url, "username": "ann"}
+            body = {"dataSource": job["dataSource"]}
+            kept: Any = json_of(door.patch(f"/v1/customer/jobs/{job['id']}/datasource", json=body))["job"]
+            assert kept["dataSource"] == job["dataSource"]
+            run(door, job["id"])
+            found = ended(door, job["id"])
+            assert VALUE not in str(found)
+            assert VALUE.encode() not in server.database.read_bytes()
+        sent = base64.b64encode(f"ann:{VALUE}".encode()).decode()
+        assert [f"basic {sent}".lower() in asked.lower() for asked in web.asked] == [True] * len(web.asked)
+        assert web.asked

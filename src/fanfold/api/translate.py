@@ -18,14 +18,11 @@ from fanfold.jobs.models import (
     Task,
 )
 from fanfold.jobs.progress import progress_of
+from fanfold.jobs.secrets import OWN_PREFIX
 from fanfold.ports.store import AttemptRecord
 
 if TYPE_CHECKING:  # the command line shows jobs without pydantic, which takes long to import
     from fanfold.wire.jobs import DataSourceDataSource, JobAppParams, JobJobConfig, JobRequest, ParamsPatch
-
-
-SECRET_PARAMS = frozenset({"password", "accessKey", "access_key", "secretKey", "secret_key"})
-"""Params of data sources that are taken in and never given out again."""
 
 
 def rfc3339(at: datetime | None) -> str | None:
@@ -107,9 +104,13 @@ def config_json(config: JobConfig) -> dict[str, Any]:
 
 
 def data_json(ref: DataRef) -> dict[str, Any]:
-    """A data source or destination, without what is secret in it."""
-    shown = {name: value for name, value in ref.params.items() if name not in SECRET_PARAMS}
+    """A data source or destination; of credentials that were given in it, nothing is shown."""
+    shown = {name: value for name, value in ref.params.items() if not _is_own(name, value)}
     return {"dataSourceDescriptor": ref.descriptor, "params": shown}
+
+
+def _is_own(name: str, value: object) -> bool:
+    return name == "secret_id" and isinstance(value, str) and value.startswith(OWN_PREFIX)
 
 
 def params_json(params: JobParams) -> dict[str, Any]:

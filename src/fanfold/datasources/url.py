@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,8 +13,9 @@ from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import DataRef
 from fanfold.net.http import Fetched, GuardedHttp, check_url, shown
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.secrets import Credentials
 
-_NAMES = ("url", "username", "password", "name")
+_NAMES = ("url", "username", "password", "secret_id", "name")
 CHECK_WITHIN_S = 8.0
 FETCH_WITHIN_S = 12 * 3600.0
 MAX_BYTES = 100 * 1024**3
@@ -24,14 +25,17 @@ _FILE = "fetched"
 class WebFile:
     """One file of the web; a source only."""
 
-    def __init__(self, effects: Effects, http: GuardedHttp, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, effects: Effects, http: GuardedHttp, credentials: Credentials, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._effects = effects
         self._http = http
+        self._credentials = credentials
         self._max_bytes = max_bytes
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
-        url, auth, _ = _read(ref)
+        url, auth, _ = self._read(ref)
         try:
             with self._http.get(url, auth, CHECK_WITHIN_S) as fetched:
                 self._check_size(fetched.size_bytes or 0)
@@ -41,7 +45,7 @@ class WebFile:
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """Fetch the file; safe to repeat: it is there whole or not at all."""
-        url, auth, name = _read(ref)
+        url, auth, name = self._read(ref)
         place = staging.folder / _FILE
         self._effects.make_folder(staging.folder)
         with self._http.get(url, auth, FETCH_WITHIN_S) as fetched:
@@ -79,18 +83,23 @@ class WebFile:
     def take_back(self, ref: DataRef, job_id: str) -> None:
         """There is nothing to take back."""
 
+    def _read(self, ref: DataRef) -> tuple[str, tuple[str, str] | None, str]:
+        """URL, user and password, and the name that programs will see."""
+        given = texts(ref, "dataSource", _NAMES, "HttpDataSource")
+        url = given.get("url", "")
+        try:
+            parsed = check_url(url)
+        except BadInput as err:
+            raise BadInput("the input cannot be used", [Problem("dataSource.params.url", err.message)]) from err
+        user, password = given.get("username", ""), self._password(ref, given)
+        name = plain_name(given.get("name", ""), plain_name(unquote(parsed.path)))
+        return url, (user, password) if user or password else None, name
 
-def _read(ref: DataRef) -> tuple[str, tuple[str, str] | None, str]:
-    """URL, user and password, and the name that programs will see."""
-    given = texts(ref, "dataSource", _NAMES, "HttpDataSource")
-    url = given.get("url", "")
-    try:
-        parsed = check_url(url)
-    except BadInput as err:
-        raise BadInput("the input cannot be used", [Problem("dataSource.params.url", err.message)]) from err
-    user, password = given.get("username", ""), given.get("password", "")
-    name = plain_name(given.get("name", ""), plain_name(unquote(parsed.path)))
-    return url, (user, password) if user or password else None, name
+    def _password(self, ref: DataRef, given: Mapping[str, str]) -> str:
+        """As it stands in the params where a place is only tried, else as it was sealed."""
+        if "secret_id" not in given:
+            return given.get("password", "")
+        return self._credentials.find(ref.account_id, given["secret_id"]).secret_key
 
 
 _fits: type[DataSource] = WebFile

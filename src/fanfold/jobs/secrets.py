@@ -12,6 +12,9 @@ from enum import StrEnum
 ID_PATTERN = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 """Ids begin with a letter, so that each makes the name of an environment variable."""
 
+OWN_PREFIX = "job:"
+"""What ids of credentials begin with that were given inside a job; ids of people's secrets cannot."""
+
 MASK = "***"
 SHORTEST_MASKED = 6
 """Shorter values would mask ordinary words everywhere."""

@@ -105,11 +105,11 @@ class SecretStore(Protocol):
     def grants(self, account_id: str, secret_id: str = "") -> list[Grant]:
         """The grants of one secret, or of all."""
 
-    def forget_job(self, job_id: str, kept: Sequence[str] = ()) -> None:
-        """Delete the secrets of a job, but for those named. Safe to repeat."""
+    def forget(self, account_id: str, ids: Sequence[str]) -> None:
+        """Delete secrets of jobs. Safe to repeat. What a deleted job named goes with it, in its own transaction."""
 
-    def forget_orphans(self, before: datetime) -> int:
-        """Delete secrets of jobs that are not there or deleted, made before a time; says how many."""
+    def forget_orphans(self) -> int:
+        """Delete secrets of jobs that no job names; says how many. For the start of a server."""
 
     def wrapped_otherwise(self, master: str, limit: int) -> list[SecretRecord]:
         """Some of the secrets whose key another master key than this one has wrapped."""

@@ -30,6 +30,7 @@ from fanfold.services.caches import CacheService
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
+from fanfold.services.place_secrets import SealedPlaceSecrets
 from fanfold.services.results import ResultService
 from fanfold.services.sealing import FILE_NAME as MASTER_KEY_FILE
 from fanfold.services.sealing import Sealer
@@ -72,7 +73,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     core = wire(
         settings,
         effects,
-        find_sources=partial(_sources, settings, effects),
+        find_sources=partial(_sources, settings, effects, sealer),
         find_secrets=partial(_secrets, sealer),
     )
     database, clock, hub = core.database, core.clock, Hub()
@@ -88,7 +89,9 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
-        jobs=JobService(core.store, validator, clock, core.wake),
+        jobs=JobService(
+            core.store, validator, clock, core.wake, SealedPlaceSecrets(SqlSecrets(database), sealer, clock)
+        ),
         blocks=blocks,
         templates=templates,
         secrets=secrets,
@@ -117,7 +120,7 @@ def _secrets(sealer: Sealer, database: Database) -> SecretService:
     return SecretService(SqlSecrets(database), sealer, AuditLog(SqlAccess(database), clock), clock)
 
 
-def _sources(settings: Settings, effects: Effects, database: Database) -> Sources:
+def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Database) -> Sources:
     """The places a server knows: only the folders of this machine that its settings name."""
     folders = tuple(Path(folder) for folder in settings.local_folders.split(":") if folder)
     http = GuardedHttp(AddressGuard(allow_private=settings.allow_private_urls == "on"))
@@ -127,7 +130,7 @@ def _sources(settings: Settings, effects: Effects, database: Database) -> Source
             "bucket": partial(Bucket, effects),
             "file": partial(UploadedFile, effects, SqlUploads(database)),
             "local": partial(LocalFolder, effects, folders),
-            "url": partial(WebFile, effects, http, settings.max_upload_bytes),
+            "url": partial(WebFile, effects, http, _secrets(sealer, database), settings.max_upload_bytes),
         }
     )
 

@@ -6,11 +6,11 @@ Every command names the account that asks; another account's job is NotFound, so
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fanfold.errors import Conflict, LostRace, NotAllowedNow, NotFound
+from fanfold.errors import Conflict, LostRace, NotAllowedNow, NotFound, Refused
 from fanfold.jobs.lifecycle import (
     ENDED,
     AbortAsked,
@@ -30,16 +30,26 @@ from fanfold.jobs.models import DataRef, Job, JobConfig, JobState
 from fanfold.ports.clock import Clock
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
+from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
 from fanfold.services.validation import Validator
 
 RACES = 20
+NO_SECRETS = NoPlaceSecrets()
 
 
 class JobService:
     """What a caller may ask about jobs."""
 
-    def __init__(self, store: Store, validator: Validator, clock: Clock, wake: Signal) -> None:
+    def __init__(
+        self,
+        store: Store,
+        validator: Validator,
+        clock: Clock,
+        wake: Signal,
+        secrets: PlaceSecrets = NO_SECRETS,
+    ) -> None:
         self._store = store
+        self._secrets = secrets
         self._validator = validator
         self._clock = clock
         self._wake = wake
@@ -56,7 +66,12 @@ class JobService:
         job = Job(id=job_id or str(uuid.uuid4()), account_id=account_id, created_at=self._clock.now())
         job = replace(job, **draft)
         self._validator.check_draft(job)
-        self._store.insert_job(job, by)
+        job = self._secrets.sealed(job)
+        try:
+            self._store.insert_job(job, by)
+        except Refused:
+            self._secrets.replaced(job, replace(job, data_source=DataRef(), data_destination=DataRef()))
+            raise
         return job
 
     def create_or_edit(self, account_id: str, by: str, job_id: str, **draft: Any) -> Job:
@@ -73,14 +88,26 @@ class JobService:
 
     def edit(self, account_id: str, job_id: str, **changes: Any) -> Job:
         """Change a draft; raises NotAllowedNow past NEW, BadParams for params that break a schema."""
+        seen: list[Job] = []
 
         def edited(job: Job) -> Event:
             if job.state is not JobState.NEW:
                 raise NotAllowedNow(f"job '{job_id}' is in state {job.state.value}; only a draft can be changed")
             self._validator.check_draft(replace(job, **changes))
-            return Edited(changes)
+            seen.append(job)
+            return Edited(changes | self._sealed(job, changes))
 
-        return self._stepped(account_id, job_id, edited)
+        after = self._stepped(account_id, job_id, edited)
+        self._secrets.replaced(seen[-1], after)
+        return after
+
+    def _sealed(self, job: Job, changes: Mapping[str, Any]) -> dict[str, DataRef]:
+        """The places that are changed, as they may be stored."""
+        source, destination = changes.get("data_source"), changes.get("data_destination")
+        new = replace(job, data_source=source or DataRef(), data_destination=destination or DataRef())
+        sealed = self._secrets.sealed(new, job)
+        found = {"data_source": sealed.data_source, "data_destination": sealed.data_destination}
+        return {name: ref for name, ref in found.items() if name in changes}
 
     def rename(self, account_id: str, job_id: str, name: str) -> Job:
         """Give a job, in whatever state, another name."""
@@ -121,9 +148,10 @@ class JobService:
             job = self._woken(self._stepped(account_id, job_id, lambda _: Deleted(by)))
         return job
 
-    def test_places(self, source: DataRef | None, destination: DataRef | None) -> None:
+    def test_places(self, account_id: str, source: DataRef | None, destination: DataRef | None) -> None:
         """Try a source and a destination for real; raises BadInput naming every problem."""
-        self._validator.check_places(source, destination)
+        places = (ref and replace(ref, account_id=account_id) for ref in (source, destination))
+        self._validator.check_places(*places)
 
     def pause(self, account_id: str, job_id: str, by: str) -> Job:
         """Start no more tasks of a job until it is resumed."""

@@ -7,7 +7,7 @@ where the account granted them to that very revision.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
@@ -22,7 +22,6 @@ from fanfold.services.sealing import Sealer
 
 MAX_VALUE = 16 * 1024
 REWRAPPED_AT_ONCE = 100
-ORPHANS_KEPT = timedelta(hours=1)
 
 
 class SecretService:
@@ -126,7 +125,7 @@ class SecretService:
     def clear_up(self) -> None:
         """What an earlier process left: a rotation that was cut off, values of jobs that never came to be."""
         self.finish_rotation()
-        self._store.forget_orphans(self._clock.now() - ORPHANS_KEPT)
+        self._store.forget_orphans()
 
     def _of_type(self, account_id: str, type_: SecretType, secret_id: str) -> None:
         found = self._store.find(account_id, secret_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -88,21 +87,23 @@ class SqlSecrets:
             rows = connection.execute(query.order_by(secret_grants.c.secret_id, secret_grants.c.tag)).mappings()
             return [Grant(**row) for row in rows]
 
-    def forget_job(self, job_id: str, kept: Sequence[str] = ()) -> None:
+    def forget(self, account_id: str, ids: Sequence[str]) -> None:
         """See `ports.secrets`."""
-        theirs = (secrets.c.job_id == job_id, secrets.c.job_id != "", secrets.c.id.not_in(kept))
-        with self._database.reading() as connection:
-            if connection.execute(sa.select(secrets.c.id).where(*theirs).limit(1)).first() is None:
-                return
+        theirs = (secrets.c.account_id == account_id, secrets.c.job_id != "", secrets.c.id.in_(ids))
         with self._database.writing("forget secrets") as connection:
             connection.execute(sa.delete(secrets).where(*theirs))
 
-    def forget_orphans(self, before: datetime) -> int:
+    def forget_orphans(self) -> int:
         """See `ports.secrets`."""
-        living = sa.select(jobs.c.id).where(jobs.c.deleted_at.is_(None))
-        orphans = (secrets.c.job_id != "", secrets.c.created_at < before, secrets.c.job_id.not_in(living))
+        named = sa.or_(
+            *(
+                place["params"]["secret_id"].as_string() == secrets.c.id
+                for place in (jobs.c.data_source, jobs.c.data_destination)
+            )
+        )
+        naming = sa.exists().where(jobs.c.id == secrets.c.job_id, jobs.c.deleted_at.is_(None), named)
         with self._database.writing("forget orphaned secrets") as connection:
-            return connection.execute(sa.delete(secrets).where(*orphans)).rowcount
+            return connection.execute(sa.delete(secrets).where(secrets.c.job_id != "", ~naming)).rowcount
 
     def wrapped_otherwise(self, master: str, limit: int) -> list[SecretRecord]:
         """See `ports.secrets`."""

@@ -22,6 +22,7 @@ from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.rows import attempt_of, attempt_row, event_data, event_of, job_of, job_row, task_of, task_row
 from fanfold.stores.schema import attempts, events, jobs, tasks
+from fanfold.stores.server_tables import secrets
 
 BATCH = 500
 READY_SEEN = 64
@@ -68,6 +69,8 @@ class SqlStore:
             done = connection.execute(sa.update(jobs).where(*guard).values(**job_row(after)))
             if done.rowcount != 1:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
+            if after.deleted_at is not None:
+                connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
             if isinstance(step.event, RetryAccepted):
                 connection.execute(queries.count_anew(before.id))
             _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])

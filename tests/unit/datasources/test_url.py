@@ -16,9 +16,17 @@ from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.ports.datasource import SourceFile, Staging
+from fanfold.ports.secrets import Credential
 from tests.lying_server import LyingServer, lying_server
 
 MOST = 100_000
+
+
+class NoSecrets:
+    """Nobody has stored any."""
+
+    def find(self, account_id: str, secret_id: str) -> Credential:
+        raise BadInput(f"there is no secret '{secret_id}' of '{account_id}'")
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Web:
 
 
 def a_source(*, allow_private: bool) -> WebFile:
-    return WebFile(Effects(), GuardedHttp(AddressGuard(allow_private=allow_private)), MOST)
+    return WebFile(Effects(), GuardedHttp(AddressGuard(allow_private=allow_private)), NoSecrets(), MOST)
 
 
 @pytest.fixture
@@ -217,7 +225,7 @@ class InwardGuard(AddressGuard):
 def test_a_redirect_inward_is_refused_before_anything_is_sent(web: Web, host: str, tmp_path: Path) -> None:
     web.server.gives("/secret", b"secret")
     web.server.sends_to("/x", web.server.url("/secret", host=host))
-    source = WebFile(Effects(), GuardedHttp(InwardGuard()), MOST)
+    source = WebFile(Effects(), GuardedHttp(InwardGuard()), NoSecrets(), MOST)
     with pytest.raises(FanfoldError):
         list(
             source.list_source(
@@ -230,7 +238,7 @@ def test_a_redirect_inward_is_refused_before_anything_is_sent(web: Web, host: st
 
 def test_the_name_goes_into_the_host_header_and_the_checked_address_is_connected_to(web: Web, tmp_path: Path) -> None:
     web.server.gives("/x", b"there")
-    source = WebFile(Effects(), GuardedHttp(InwardGuard()), MOST)
+    source = WebFile(Effects(), GuardedHttp(InwardGuard()), NoSecrets(), MOST)
     ref = DataRef("url", {"url": web.server.url("/x", host="public.test")})
     [file] = source.list_source(ref, Staging("job", tmp_path / "other", lambda: False))
     assert Path(file.location).read_bytes() == b"there"

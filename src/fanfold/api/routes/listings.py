@@ -215,14 +215,14 @@ def estimation(job_id: str, caller: Reader, services: With) -> Any:
 
 @router.post("/datasource/test", response_model=Generic)
 def try_source(
-    request: Request, _caller: Submitter, services: With, body: Annotated[DataPatch, Depends(body_of(DataPatch))]
+    request: Request, caller: Submitter, services: With, body: Annotated[DataPatch, Depends(body_of(DataPatch))]
 ) -> Any:
     """Try a data source, a destination, or both; the answer says in words what is wrong."""
     source = data_of(body.data_source) if body.data_source else None
     destination = data_of(body.data_destination) if body.data_destination else None
     if source is None and destination is None:
         raise BadInput("the request is not right", [Problem("dataSource", "is missing")])
-    services.jobs.test_places(source, destination)
+    services.jobs.test_places(caller.account_id, source, destination)
     return generic(request, "it works")
 
 
