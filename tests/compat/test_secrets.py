@@ -13,6 +13,7 @@ VALUE = "wJalrXUtnFEMI/K7MDENG+bPxRfi"
 SHOW = """#!/bin/sh
 echo "INFO: KEY is $TOKEN_{number}"
 printf '%s' "$TOKEN_{number}" | wc -c > "$TASK_RESULTS_DIR/length.txt"
+ulimit -c > "$TASK_RESULTS_DIR/core.txt"
 env | cut -d= -f1 | sort | tr '\\n' ' ' > "$TASK_RESULTS_DIR/names.txt"
 [ "$(printf '%s' "$TOKEN_{number}" | wc -c)" -gt 0 ]
 """
@@ -65,6 +66,7 @@ def test_a_program_gets_its_secret_and_its_log_masks_it(people: People) -> None:
     _put(people.developer, secret)
     job = done(people.submitter, tag)
     assert _text(people.submitter, job["id"], "length.txt").split() == [str(len(VALUE))]
+    assert _text(people.submitter, job["id"], "core.txt") == "0\n"
     log = people.submitter.get(f"/v1/customer/jobs/{job['id']}/logs/download").text
     assert "KEY is ***" in log
     assert VALUE not in log

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -15,11 +17,27 @@ _SHARED = (
 )
 
 
-def log_to_stderr(*, verbose: bool) -> None:
+class LogMask:
+    """The last processor: takes the values of secrets out of whole lines, once a server that knows them is there."""
+
+    def __init__(self) -> None:
+        self._mask: Callable[[str], str] | None = None
+
+    def use(self, mask: Callable[[str], str]) -> None:
+        """Mask every further line."""
+        self._mask = mask
+
+    def __call__(self, _logger: Any, _method: str, line: Any) -> Any:
+        """See `structlog.typing.Processor`."""
+        return line if self._mask is None or not isinstance(line, str) else self._mask(line)
+
+
+def log_to_stderr(*, verbose: bool) -> LogMask:
     """Configure this process: what is logged through structlog and through the standard library looks the same."""
+    mask = LogMask()
     level = logging.INFO if verbose else logging.WARNING
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer()],
+        processors=[*_SHARED, structlog.processors.JSONRenderer(), mask],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -30,7 +48,9 @@ def log_to_stderr(*, verbose: bool) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
+                mask,
             ],
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    return mask

@@ -30,7 +30,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     from fanfold.server.process import serve
     from fanfold.settings import Settings
 
-    log_to_stderr(verbose=verbose)
+    mask = log_to_stderr(verbose=verbose)
     settings = Settings.load(
         config,
         os.environ,
@@ -49,7 +49,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
             if key_file is not None:
                 _write_private(key_file, key)
 
-    serve(settings, ready)
+    serve(settings, ready, mask.use)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,7 @@ class ServerParts:
     core: Parts
     app: FastAPI
     access: AccessService
+    mask: Callable[[str], str]
 
     def first_key(self) -> str | None:
         """At first start: the first account, and its key; None afterwards."""
@@ -112,7 +114,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
-    return ServerParts(core, make_app(services, metrics, hosts), access)
+    return ServerParts(core, make_app(services, metrics, hosts), access, sealer.mask)
 
 
 def _secrets(sealer: Sealer, database: Database) -> SecretService:

@@ -6,6 +6,7 @@ rest is given back, and the process ends. A second signal ends it at once; nothi
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -22,8 +23,12 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 0.05
 
 
-def serve(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
-    """Serve until told to stop; `ready` is called with the URL and, at first start, the API key."""
+def serve(
+    settings: Settings, ready: Callable[[str, str | None], None], masked: Callable[[Callable[[str], str]], None]
+) -> None:
+    """Serve until told to stop; `ready` is called with the URL and, at first start, the API key, `masked` with what
+    takes the values of secrets out of log lines."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the values of secrets
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
     # answer then waits 40 ms for the client's delayed acknowledgement.
@@ -31,6 +36,7 @@ def serve(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     address = listener.getsockname()
     url = settings.public_url.rstrip("/") or f"http://{_named(settings.host)}:{address[1]}"
     parts = wire_server(settings, url)
+    masked(parts.mask)
     key = parts.first_key()
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
     server = _Server(config, parts, settings.drain_timeout_s)

@@ -184,11 +184,11 @@ class SecretService:
 
 
 def secret_type(text: str) -> SecretType:
-    """A type by its name or alias; BadInput."""
+    """A type by its name or alias; BadInput, which does not repeat the text: it may have come into the wrong field."""
     found = ALIASES.get(text) or next((known for known in SecretType if known.value == text), None)
     if found is None:
         known = ", ".join([*SecretType, *ALIASES])
-        raise BadInput("unknown type of secret", [Problem("secretType", f"found {text[:50]!r}; known are {known}")])
+        raise BadInput("unknown type of secret", [Problem("secretType", f"known are {known}")])
     return found
 
 
