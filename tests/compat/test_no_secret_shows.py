@@ -22,7 +22,7 @@ from tests.compat.scene import draft, ended, push, run
 from tests.compat.server import Door, Server, json_of
 from tests.lying_server import lying_server
 
-CANARIES = 20
+CANARIES = 21
 AUTH = "/v1/auth/secrets"
 
 CHATTY = """#!/usr/bin/env python3
@@ -170,7 +170,7 @@ def refusals(door: Door, values: list[str]) -> list[bytes]:
     return [answer.content for answer in answers]
 
 
-def test_twenty_canaries_are_nowhere_after_a_full_run(loud: Loud) -> None:
+def test_no_canary_is_anywhere_after_a_full_run(loud: Loud) -> None:
     values = [canary(number) for number in range(CANARIES)]
     said: list[bytes] = []
     with loud.door() as door, lying_server() as web, Arguments(loud.pid) as arguments:
@@ -180,6 +180,7 @@ def test_twenty_canaries_are_nowhere_after_a_full_run(loud: Loud) -> None:
         listed = {"secrets": [f"canary-{number}" for number in range(7)]}
         tag = push(door, "chatty", CHATTY, platform_config=listed)
 
+        push(door, "private", platform_config={"private_image": True, "username": "bob", "token": values[20]})
         right = web.gives("/input.txt", b"a line\n")
         source = {"dataSourceDescriptor": "url", "params": {"url": right, "username": "ann", "password": values[8]}}
         jobs = [draft(door, tag, dataSource=source)["id"]]

@@ -63,7 +63,7 @@ def parse(shape: type[S], data: bytes) -> S:
         raise BadInput("the request is not right", [_problem(item, quiet) for item in err.errors()]) from err
 
 
-_PLACES = frozenset({"dataSource", "data_source", "dataDestination", "data_destination"})
+_PLACES = frozenset({"dataSource", "data_source", "dataDestination", "data_destination", "manifest"})
 """What stands there may hold credentials, whatever is wrong with it."""
 
 

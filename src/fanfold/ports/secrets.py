@@ -54,7 +54,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class SecretRecord:
-    """A secret without its value. `job_id` is "" for an account's own; others live and die with their job."""
+    """A secret without its value. With a `job_id` it lives and dies with its job. Ids with a colon are not people's."""
 
     account_id: str
     id: str
@@ -106,7 +106,8 @@ class SecretStore(Protocol):
         """The grants of one secret, or of all."""
 
     def forget(self, account_id: str, ids: Sequence[str]) -> None:
-        """Delete secrets of jobs. Safe to repeat. What a deleted job named goes with it, in its own transaction."""
+        """Delete secrets of jobs and blocks, none that people stored; safe to repeat. A deleted job's go with it, in
+        one transaction."""
 
     def forget_orphans(self) -> int:
         """Delete secrets of jobs that no job names; says how many. For the start of a server."""

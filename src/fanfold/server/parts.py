@@ -32,6 +32,7 @@ from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.place_secrets import SealedPlaceSecrets
+from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.results import ResultService
 from fanfold.services.sealing import FILE_NAME as MASTER_KEY_FILE
 from fanfold.services.sealing import Sealer
@@ -84,7 +85,10 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
-    blocks = BlockService(SqlBlocks(database), templates, settings.state, effects, clock, settings.max_push_bytes)
+    tokens = RegistryTokens(SqlSecrets(database), sealer, clock)
+    blocks = BlockService(
+        SqlBlocks(database), templates, settings.state, effects, clock, tokens, max_push_bytes=settings.max_push_bytes
+    )
     blocks.sweep()
     validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on")
     signer, uploads = Signer(keys.signer), SqlUploads(database)

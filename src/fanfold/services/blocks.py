@@ -21,6 +21,7 @@ from fanfold.ports.clock import Clock
 from fanfold.services.builtin_blocks import builtin_block, builtin_records
 from fanfold.services.packages import ReadBlock
 from fanfold.services.pushes import Beside, Pushes, TakenBlock
+from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.templates import TemplateService
 from fanfold.services.validation import Blocks
 
@@ -45,11 +46,14 @@ class BlockService:
         root: Path,
         effects: Effects,
         clock: Clock,
+        tokens: RegistryTokens,
+        *,
         max_push_bytes: int = MAX_PUSH_BYTES,
     ) -> None:
         self._store = store
         self._templates = templates
-        self._pushes = Pushes(root, effects)
+        self._tokens = tokens
+        self._pushes = Pushes(root, effects, tokens)
         self._clock = clock
         self.max_push_bytes = max_push_bytes
 
@@ -74,7 +78,7 @@ class BlockService:
 
         Raises BadManifest that names every problem; then nothing was changed.
         """
-        taken = self._pushes.take(types, beside, archive)
+        taken = self._pushes.take(account_id, types, beside, archive)
         block = self._store.push(self._new_record(account_id, taken))
         if taken.template is None:
             return Pushed(block)
@@ -160,6 +164,8 @@ class BlockService:
         if not block.archive:
             raise BadInput(f"'{block.tag}' is built in and cannot be deleted")
         self._store.delete(account_id, block, self._clock.now())
+        if block.account_id == account_id:
+            self._tokens.forget(account_id, block.type, block.name, block.version)
         return block
 
     def archive(self, account_id: str, types: Sequence[BlockType], tag: str) -> tuple[BlockRecord, Path]:

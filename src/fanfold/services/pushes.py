@@ -1,6 +1,6 @@
 """What a person pushes, taken into the job storage: unpacked, checked with every problem named at once, kept by hash.
 
-archives/<sha256>.zip or .tar.gz   the archive, byte for byte as it came
+archives/<sha256>.zip or .tar.gz   the archive, byte for byte as it came; made anew where a token was taken out of it
 packages/<sha256>/                 its program, see `services.packages`
 pushes/<random>/                   a push under way; gone when it ends
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -24,11 +25,14 @@ from fanfold.jobs.json_text import read_json
 from fanfold.jobs.params import check_schema
 from fanfold.jobs.templates import ReadTemplate, read_template
 from fanfold.services.packages import Packages
+from fanfold.services.registry_tokens import RegistryTokens
+from fanfold.services.repacking import pack
 
 T = TypeVar("T")
 
 COPIED_AT_ONCE = 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
+MAX_TOKEN = 16 * 1024
 _JUNK = ("__MACOSX", ".")
 
 
@@ -57,17 +61,22 @@ class TakenBlock:
 class Pushes:
     """Takes pushed blocks into the storage below `root`."""
 
-    def __init__(self, root: Path, effects: Effects) -> None:
+    def __init__(self, root: Path, effects: Effects, tokens: RegistryTokens) -> None:
         self._root = root
+        self._tokens = tokens
         self._effects = effects
         self._packages = Packages(root, effects)
 
-    def take(self, types: Sequence[BlockType], beside: Beside, archive: IO[bytes]) -> TakenBlock:
+    def take(self, account_id: str, types: Sequence[BlockType], beside: Beside, archive: IO[bytes]) -> TakenBlock:
         """Check and keep a block; raises BadManifest that names every problem of all its parts."""
         with self._under_way() as folder:
             digest = self._receive(archive, folder / "archive")
             checked = _checked(folder, types, beside)
-            key = f"archives/{digest.hex()}{suffix_of(archive)}"
+            suffix = suffix_of(archive)
+            self._tokens.keep(account_id, checked.manifest, checked.token)
+            if checked.token_inside:
+                digest = self._packed_anew(checked, folder, suffix)
+            key = f"archives/{digest.hex()}{suffix}"
             package = self._packages.adopt(checked.program, checked.manifest)
             self._effects.make_folder((self._root / key).parent)
             self._effects.rename(folder / "archive", self._root / key)
@@ -99,6 +108,15 @@ class Pushes:
         finally:
             self._effects.remove_tree(folder)
 
+    def _packed_anew(self, checked: _Checked, folder: Path, suffix: str) -> bytes:
+        """The archive again, its manifest without the token; its SHA-256."""
+        inside = without_token(_read_file(checked.manifest_file))
+        self._effects.write_file(checked.manifest_file, json.dumps(inside, indent=2, ensure_ascii=False).encode())
+        with self._effects.new_file(folder / "archive") as file:
+            pack(folder / "block", file, suffix)
+        with open(folder / "archive", "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
     def _receive(self, archive: IO[bytes], target: Path) -> bytes:
         """Copy an archive to disk; its SHA-256."""
         archive.seek(0)
@@ -120,6 +138,9 @@ class _Checked:
     schema: dict[str, Any]
     template: ReadTemplate | None
     program: Path
+    manifest_file: Path
+    token: str = field(repr=False)
+    token_inside: bool
 
 
 def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Checked:
@@ -138,9 +159,11 @@ def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Check
     program = _program(block, manifest, problems) if block and manifest else None
     schema = _schema(_either(beside.schema, block, "schema.json", problems), problems)
     template = _template(_either(beside.template, block, "template.json", problems), manifest, problems)
-    if problems.found or manifest is None or program is None:
+    token = _token_of(data) or _token_of(in_archive) or ""
+    if problems.found or manifest is None or program is None or block is None or not isinstance(token, str):
         raise BadManifest("the block cannot be taken", problems.found)
-    return _Checked(manifest, _without_token(data), schema, template, program)
+    inside, file = bool(_token_of(in_archive)), block / "manifest.json"
+    return _Checked(manifest, without_token(data), schema, template, program, file, token, inside)
 
 
 class _Problems:
@@ -190,9 +213,9 @@ def _either(sent: object, block: Path | None, name: str, problems: _Problems) ->
 
 
 def _manifest(data: object, in_archive: object, types: Sequence[BlockType], problems: _Problems) -> Manifest | None:
-    if _token_of(data) or _token_of(in_archive):
-        said = "credentials of image registries are not kept by this release; push again without (nothing was stored)"
-        problems.add("platform_config.token", said)
+    for token in (_token_of(data), _token_of(in_archive)):
+        if token and not (isinstance(token, str) and len(token) <= MAX_TOKEN):
+            problems.add("platform_config.token", f"expected a text of at most {MAX_TOKEN} characters")
     manifest = problems.of("", lambda: read_manifest(data))
     if manifest is not None and manifest.type not in types:
         expected = " or ".join(f'"{kind.value}"' for kind in types)
@@ -212,7 +235,7 @@ def _token_of(data: object) -> object:
     return platform.get("token") if isinstance(platform, Mapping) else None
 
 
-def _without_token(data: Any) -> dict[str, Any]:
+def without_token(data: Any) -> dict[str, Any]:
     """A manifest as it is kept: without the key that a token would stand in."""
     key = _platform_key(data)
     if not key or not isinstance(data[key], Mapping):

@@ -129,7 +129,7 @@ class SecretService:
 
     def _of_type(self, account_id: str, type_: SecretType, secret_id: str) -> None:
         found = self._store.find(account_id, secret_id)
-        if found is None or found.job_id or found.type is not type_:
+        if found is None or ":" in found.id or found.type is not type_:
             raise NotFound(f"there is no secret '{secret_id[:100]}' of type '{type_.value}'")
 
     # ---- for places

@@ -48,7 +48,7 @@ class SqlSecrets:
 
     def listed(self, account_id: str) -> list[SecretRecord]:
         """See `ports.secrets`."""
-        own = sa.select(secrets).where(secrets.c.account_id == account_id, secrets.c.job_id == "")
+        own = sa.select(secrets).where(secrets.c.account_id == account_id, *_PEOPLES)
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(own.order_by(secrets.c.id)).mappings()]
 
@@ -89,7 +89,7 @@ class SqlSecrets:
 
     def forget(self, account_id: str, ids: Sequence[str]) -> None:
         """See `ports.secrets`."""
-        theirs = (secrets.c.account_id == account_id, secrets.c.job_id != "", secrets.c.id.in_(ids))
+        theirs = (secrets.c.account_id == account_id, sa.not_(sa.and_(*_PEOPLES)), secrets.c.id.in_(ids))
         with self._database.writing("forget secrets") as connection:
             connection.execute(sa.delete(secrets).where(*theirs))
 
@@ -119,12 +119,16 @@ class SqlSecrets:
             return connection.execute(sa.update(secrets).where(*where).values(**asdict(sealed))).rowcount == 1
 
 
+_PEOPLES = (secrets.c.job_id == "", secrets.c.id.not_like("%:%"))
+"""Secrets that people stored; ids of jobs' and blocks' have a colon."""
+
+
 def _key(account_id: str, secret_id: str) -> Where:
     return secrets.c.account_id == account_id, secrets.c.id == secret_id
 
 
 def _own(account_id: str, secret_id: str) -> Where:
-    return *_key(account_id, secret_id), secrets.c.job_id == ""
+    return *_key(account_id, secret_id), *_PEOPLES
 
 
 def _granted(account_id: str, secret_id: str) -> Where:

@@ -1,10 +1,12 @@
 """Blocks of a server: pushed, checked, activated, shared, found by tag, guarded against deletion."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
 import threading
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,9 +25,12 @@ from fanfold.services.blocks import BlockService, Pushed
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.packages import ReadBlock
 from fanfold.services.pushes import Beside
+from fanfold.services.registry_tokens import RegistryTokens
+from fanfold.services.sealing import Sealer
 from fanfold.services.templates import TemplateService
 from fanfold.services.validation import Validator
 from fanfold.stores.blocks import SqlBlocks
+from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.sqlite import SqliteStore
 from fanfold.stores.templates import SqlTemplates
 from tests.people import TurnedClock
@@ -46,6 +51,7 @@ class Registry:
     clock: TurnedClock
     templates: TemplateService
     blocks: BlockService
+    tokens: RegistryTokens
 
     def push(self, account: str = "ann", types: tuple[BlockType, ...] = ALL, **manifest: Any) -> Pushed:
         return self.push_files(account, types, {"app/main.py": b"print('hello')\n"}, **manifest)
@@ -77,8 +83,10 @@ def registry(tmp_path: Path) -> Registry:
     templates = TemplateService(SqlTemplates(store.database), clock)
     root = tmp_path / "state"
     root.mkdir()
-    blocks = BlockService(SqlBlocks(store.database), templates, root, Effects(), clock)
-    return Registry(root, store, clock, templates, blocks)
+    sealer = Sealer(tmp_path / "master-key.json", Effects())
+    tokens = RegistryTokens(SqlSecrets(store.database), sealer, clock)
+    blocks = BlockService(SqlBlocks(store.database), templates, root, Effects(), clock, tokens)
+    return Registry(root, store, clock, templates, blocks, tokens)
 
 
 def problems(refused: pytest.ExceptionInfo[BadInput]) -> set[str]:
@@ -205,18 +213,70 @@ TOKENS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("made", [zip_of, tar_of_files])
+@pytest.mark.parametrize("top", ["", "a/"])
 @pytest.mark.parametrize("platform", TOKENS)
-def test_a_registry_token_is_refused_wherever_it_stands_and_not_kept(
-    registry: Registry, platform: dict[str, Any]
+def test_a_registry_token_is_sealed_wherever_it_stands_and_in_no_file(
+    registry: Registry, platform: dict[str, Any], top: str, made: Callable[[dict[str, bytes]], bytes]
 ) -> None:
-    manifest = {"name": "a", "version": "0.1", **platform}
-    inside = {"app/main.py": b"", "manifest.json": json.dumps(manifest).encode()}
-    for beside in (Beside(manifest), Beside({"name": "a", "version": "0.1"})):
-        with pytest.raises(BadManifest, match="not kept by this release") as refused:
-            registry.blocks.push("ann", APP, beside, io.BytesIO(zip_of(inside)))
-        assert problems(refused) == {"platform_config.token"}
-        assert "hunter2" not in str(refused.value)
-    assert registry.kept() <= {"pushes"}
+    manifest = {"name": "a", "version": "0.1", "description": "\u00e9", **platform}
+    inside = {f"{top}app/main.py": b"x = 1", f"{top}manifest.json": json.dumps(manifest).encode()}
+    for beside in (Beside(), Beside(manifest), Beside({"name": "a", "version": "0.1"})):
+        block = registry.blocks.push("ann", APP, beside, io.BytesIO(made(inside))).block
+        found = registry.tokens.find("ann", BlockType.APP, "a", "0.1")
+        assert found is not None
+        assert found.secret_key == "hunter2"
+        assert "hunter2" not in repr(block)
+        _, archive = registry.blocks.archive("ann", APP, "a")
+        assert base64.b64encode(hashlib.sha256(archive.read_bytes()).digest()).decode() == block.hash
+        again = registry.blocks.push("ann", APP, Beside(), io.BytesIO(archive.read_bytes())).block
+        assert again.hash == block.hash
+        registry.blocks.activate("ann", APP, "a")
+        assert registry.program(registry.blocks.find("a", BlockType.APP, "ann")) == {"main.py": b"x = 1"}
+    for path in (path for path in registry.root.rglob("*") if path.is_file()):
+        assert b"hunter2" not in path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as opened:
+                assert not [name for name in opened.namelist() if b"hunter2" in opened.read(name)]
+        elif path.suffix == ".gz":
+            assert b"hunter2" not in gzip.decompress(path.read_bytes())
+
+
+def test_a_program_beside_its_manifest_does_not_get_the_token(registry: Registry) -> None:
+    manifest = {"name": "a", "version": "0.1", "platform_config": {"token": "hunter2"}}
+    files = {"main.py": b"", "manifest.json": json.dumps(manifest).encode()}
+    registry.blocks.push("ann", APP, Beside(), io.BytesIO(zip_of(files)))
+    registry.blocks.activate("ann", APP, "a")
+    program = registry.program(registry.blocks.find("a", BlockType.APP, "ann"))
+    assert json.loads(program["manifest.json"]) == {"name": "a", "version": "0.1", "platform_config": {}}
+
+
+def test_a_token_stays_with_a_private_image_and_goes_with_its_block(registry: Registry) -> None:
+    private = {"private_image": True, "username": "bob", "token": "hunter2"}
+
+    def token() -> str:
+        found = registry.tokens.find("ann", BlockType.APP, "word-count", "0.1")
+        return "" if found is None else f"{found.access_key}:{found.secret_key}"
+
+    registry.push(platform_config=private)
+    assert token() == "bob:hunter2"
+    registry.push(platform_config=private | {"token": ""})
+    assert token() == "bob:hunter2"
+    registry.push(platform_config=private | {"token": "another"})
+    assert token() == "bob:another"
+    registry.push()
+    assert token() == ""
+    registry.push(platform_config=private)
+    registry.blocks.delete("ann", APP, "word-count")
+    assert token() == ""
+
+
+@pytest.mark.parametrize("token", [["hunter2"], {"x": "hunter2"}, "hunter2" * 5000, 5])
+def test_a_token_that_is_none_is_refused_without_repeating_it(registry: Registry, token: object) -> None:
+    with pytest.raises(BadManifest) as refused:
+        registry.push(platform_config={"token": token})
+    assert problems(refused) == {"platform_config.token"}
+    assert "hunter2" not in str(refused.value)
 
 
 def test_an_empty_token_as_published_blocks_have_it_is_fine_and_not_kept(registry: Registry) -> None:
