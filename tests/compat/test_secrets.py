@@ -1,11 +1,12 @@
 """Secrets over the public API: put, listed, granted, given to programs, and refused in words."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 from tests.compat.conftest import Starting
 from tests.compat.scene import People, done, draft, ended, fresh, push, run
-from tests.compat.server import Door, json_of
+from tests.compat.server import Door, json_of, until
 from tests.lying_server import lying_server
 
 VALUE = "wJalrXUtnFEMI/K7MDENG+bPxRfi"
@@ -168,3 +169,30 @@ def test_a_password_of_a_url_is_used_and_never_shown(starting: Starting) -> None
         sent = base64.b64encode(f"ann:{VALUE}".encode()).decode()
         assert [f"basic {sent}".lower() in asked.lower() for asked in web.asked] == [True] * len(web.asked)
         assert web.asked
+
+
+WAIT_AND_FAIL = """#!/bin/sh
+place=$(printf %s "$APP_PARAMS" | sed 's/.*"until": *"\\([^"]*\\)".*/\\1/')
+for _ in $(seq 600); do
+  [ -e "$place" ] && exit 1
+  sleep 0.05
+done
+"""
+
+
+def test_an_attempt_whose_secret_is_gone_meanwhile_fails_in_words(people: People, tmp_path: Path) -> None:
+    secret, _ = _named()
+    _put(people.developer, secret)
+    tag = push(people.developer, fresh("app"), WAIT_AND_FAIL, platform_config={"secrets": [secret]})
+    place = tmp_path / "now"
+    job = draft(people.submitter, tag, params={"app": {"until": str(place)}})
+    run(people.submitter, job["id"])
+
+    def runs() -> bool:
+        return "TASK_STATE_RUNNING" in people.submitter.get(f"/v1/customer/jobs/{job['id']}/tasks").text
+
+    until("the first attempt runs", runs, 20.0)
+    json_of(people.developer.delete(f"/v1/auth/secrets/other/{secret}"))
+    place.touch()
+    failed = ended(people.submitter, job["id"], "JOB_STATE_FAILED")
+    assert f"there is no secret '{secret}'" in failed["errorMessage"]

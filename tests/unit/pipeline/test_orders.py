@@ -20,3 +20,15 @@ def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_pa
     assert caches[Role.PARTITIONER] == caches[Role.ASSEMBLER] == str(tmp_path / "caches/user/ann")
     assert caches[Role.APP] == str(tmp_path / "caches/imported/ann")
     assert Path(caches[Role.APP]).is_dir()
+
+
+def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_asked(tmp_path: Path) -> None:
+    environment = {"KEY": "s3cret-value", "OTHER": "x"}
+    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets(environment))
+    manifest = {**BLOCKS.app.manifest, "platform_config": {"secrets": ["key"]}}
+    job = a_job(blocks=replace(BLOCKS, app=replace(BLOCKS.app, builtin=False, manifest=manifest)))
+    given = {role: orders.order(job, a_task(role=role)) for role in Role}
+    assert {role: order.secrets for role, order in given.items()} == {role: {} for role in Role} | {
+        Role.APP: {"KEY": "s3cret-value"}
+    }
+    assert "s3cret-value" not in repr(given)
