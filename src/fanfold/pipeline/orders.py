@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
-from fanfold.jobs.models import AttemptKey, Job, Role, Task, TaskKey
+from fanfold.jobs.models import AttemptKey, Job, JsonObject, Role, Task, TaskKey
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.ports.secrets import ProgramSecrets
@@ -82,7 +82,7 @@ class OrderMaker:
     def _secrets_of(self, job: Job, role: Role) -> dict[str, str]:
         assert job.blocks is not None
         block = job.blocks.of(role)
-        return {} if block.builtin else self._secrets.environment(job.account_id, block)
+        return self._secrets.environment(job.account_id, block) if _lists_secrets(block.manifest) else {}
 
     def _inputs_file(self, folder: JobFolder, role: Role) -> str:
         files: dict[Role, Path] = {Role.PARTITIONER: folder.partition_inputs, Role.ASSEMBLER: folder.merge_inputs}
@@ -98,3 +98,9 @@ class OrderMaker:
         if task.key.role is Role.ASSEMBLER:
             known[contract.RESULTS_INDEX] = str(folder.merge_index)
         return known
+
+
+def _lists_secrets(manifest: JsonObject) -> bool:
+    """Whether a manifest names any; told without checking it whole, since this is asked for every task."""
+    platform = manifest.get("platform_config") or manifest.get("platformConfig") or {}
+    return bool(platform.get("secrets"))
