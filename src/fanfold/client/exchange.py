@@ -55,7 +55,7 @@ class Call(Generic[T]):
     path: str
     read: Callable[[Answer], T]
     query: tuple[tuple[str, str], ...] = ()
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
     parts: Mapping[str, tuple[str, bytes, str]] | None = None
     upload: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -112,7 +112,7 @@ class DataRef:
     is whose secrets its params may name; it is the job's own and not stored with the place."""
 
     descriptor: str = "bypass"
-    params: JsonObject = field(default_factory=dict)
+    params: JsonObject = field(default_factory=dict, repr=False)
     account_id: str = field(default="", compare=False)
 
 

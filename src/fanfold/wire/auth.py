@@ -47,7 +47,7 @@ class AccessTokenRequest(Shape):
 
     model_config = _like({"apiKey": "ff_..."})
 
-    api_key: str = ""
+    api_key: str = Field(default="", repr=False)
 
     @field_validator("api_key", mode="before")
     @classmethod

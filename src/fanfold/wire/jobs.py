@@ -92,7 +92,7 @@ class DataSourceDataSource(Shape):
     """Where input comes from or output goes: the kind of place, and its params."""
 
     data_source_descriptor: Annotated[str, Field(max_length=64)] = ""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={}, repr=False)
 
 
 class JobAppParams(Shape):

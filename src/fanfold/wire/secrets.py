@@ -36,7 +36,7 @@ class SecretRequest(Quiet):
     model_config = _like({"secret": _SECRET | {"expiresAt": None}, "secretKey": "..."})
 
     secret: SecretFields = SecretFields()
-    secret_key: str = ""
+    secret_key: str = Field(default="", repr=False)
 
     @field_validator("secret_key", mode="before")
     @classmethod
