@@ -69,6 +69,12 @@ class Settings:
     container_fallback: str = _said(
         "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
     )
+    isolation: str = _said(
+        "auto", "Whether programs run in a sandbox: 'auto' (where there can be one), 'required' or 'off'."
+    )
+    network: str = _said("off", "Whether sandboxed programs may use the network: 'on' or 'off'.")
+    warm: str = _said("on", "Whether Python programs start as forks of a prepared process: 'on' or 'off'.")
+    warm_idle_s: float = _said(1.0, "Seconds that a prepared process waits for its next program.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
     @classmethod
@@ -103,6 +109,9 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "container_fallback": _ON_OFF,
     "allow_private_urls": _ON_OFF,
     "full_disk": ("wait", "fail"),
+    "isolation": ("auto", "required", "off"),
+    "network": _ON_OFF,
+    "warm": _ON_OFF,
 }
 
 

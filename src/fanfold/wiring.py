@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, Problem
+from fanfold.errors import BadInput, MissingPart, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
 from fanfold.pipeline.feeder import Feeder
@@ -24,9 +24,11 @@ from fanfold.pipeline.reconcile import Reconciler
 from fanfold.pipeline.scheduler import Scheduler
 from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
+from fanfold.platforms import bubblewrap
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.executor import Executor
+from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
@@ -49,7 +51,7 @@ STAGE_THREADS = 4
 
 @dataclass(slots=True)
 class Parts:
-    """What runs in one process."""
+    """What runs in one process. `unisolated` says why programs run without a sandbox where nobody asked for that."""
 
     settings: Settings
     database: Database
@@ -64,6 +66,7 @@ class Parts:
     wake: Signal
     thread: threading.Thread
     workers: ThreadPoolExecutor
+    unisolated: str
 
     def close(self, drain_s: float = 0.0) -> None:
         """Stop feeding, let running tasks end for up to `drain_s` seconds, give the rest back, close everything."""
@@ -92,7 +95,10 @@ def wire(
     clock, wake = SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
     executor_class = load(EXECUTORS, "local", "executor")
-    executor: Executor = executor_class(settings.slots, effects, clock, wake, settings.kill_grace_s, runner)
+    rules = rules_of(settings)
+    executor: Executor = executor_class(
+        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules
+    )
     store = _opened(settings.state / DATABASE, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
@@ -134,6 +140,21 @@ def wire(
         wake=wake,
         thread=thread,
         workers=workers,
+        unisolated=bubblewrap.problem() if settings.isolation == "auto" else "",
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """How programs are kept on this machine; raises MissingPart where a sandbox is required and there can be none."""
+    problem = "" if settings.isolation == "off" else bubblewrap.problem()
+    if problem and settings.isolation == "required":
+        raise MissingPart(f"programs must be isolated and cannot be: {problem}.", hint="Type: fanfold doctor")
+    walled = settings.isolation != "off" and not problem
+    return Rules(
+        isolation="on" if walled else "off",
+        network=settings.network,
+        warm=settings.warm == "on",
+        idle_s=settings.warm_idle_s,
     )
 
 

@@ -4,6 +4,7 @@ at the end, where it survives, is one JSON object: the state of the job, its eff
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ class DyingEffects(Effects):
     def _die(self) -> None:
         if self._whole_tree:
             for child in psutil.Process().children(recursive=True):
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # the death of another took it along
+                    child.kill()
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -218,6 +218,9 @@ class SimulatedPlatform:
     def start(self, program: Program) -> Running:
         return SimulatedProcess(program, self._silence)
 
+    def tidy(self) -> None:
+        return
+
     def close(self) -> None:
         os.close(self._silence)
 

@@ -121,7 +121,8 @@ def test_abort_while_the_output_is_delivered_takes_it_back(tmp_path: Path) -> No
         assert time.monotonic() - began < ALL_IS_OVER_WITHIN_S
         assert (job.state, job.error_message) == (JobState.FAILED, "aborted by you")
         assert [path for path in (tmp_path / "output").rglob("*") if path.is_file()] == []
-        assert nothing_is_left(parts, job)
+        until("all is over", lambda: nothing_is_left(parts, job))
+        assert time.monotonic() - began < ALL_IS_OVER_WITHIN_S
     finally:
         parts.close()
 

@@ -16,6 +16,7 @@ from fanfold import __version__
 from fanfold.cli.ending import size_of
 from fanfold.effects import Effects
 from fanfold.errors import Conflict, FanfoldError
+from fanfold.platforms import bubblewrap, cgroups, seccomp
 from fanfold.settings import state_home
 
 OLDEST_PYTHON = (3, 11)
@@ -47,7 +48,7 @@ class Finding:
 
 def diagnosed(state: Path | None) -> list[Finding]:
     """Everything, the needed first; `state`: a folder to be checked whole."""
-    looks: list[Callable[[], Finding]] = [_fanfold, _python, _database, _storage, _sandbox, _containers, _uv]
+    looks: list[Callable[[], Finding]] = [_fanfold, _python, _database, _storage, _sandbox, _limits, _containers, _uv]
     looks += [
         lambda: _library("ray", "clusters", "ray"),
         lambda: _library("psycopg", "PostgreSQL", "postgres"),
@@ -103,11 +104,25 @@ def _sandbox() -> Finding:
     if program is None:
         mend = "Install bubblewrap (on Debian: apt-get install bubblewrap)."
         return Finding(what, State.MISSING, "no bwrap on PATH; programs run with your rights", mend)
-    said = _tried([program, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "--dev", "/dev", "true"])
-    if said is not None:
+    said = bubblewrap.problem()
+    if said:
         mend = "Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)."
-        return Finding(what, State.MISSING, f"{program} does not work here: {said}", mend)
-    return Finding(what, State.OK, program)
+        return Finding(what, State.MISSING, said, mend)
+    if not seccomp.program():
+        mend = "Install libseccomp (on Debian: apt-get install libseccomp2)."
+        return Finding(what, State.MISSING, f"{program}, without a filter of system calls", mend)
+    return Finding(what, State.OK, f"{program}; network = on shares this machine's network, loopback included")
+
+
+def _limits() -> Finding:
+    """Which limits hold for a program's whole process tree."""
+    what, found = "limits", cgroups.tree()
+    held = ", ".join(found.parents)
+    if len(found.parents) < len(cgroups.CONTROLLERS):
+        missing = ", ".join(name for name in cgroups.CONTROLLERS if name not in found.parents)
+        mend = "Let this user write to its control group (systemd: Delegate=yes)."
+        return Finding(what, State.MISSING, f"held per tree: {held or 'none'}; only per process: {missing}", mend)
+    return Finding(what, State.OK, f"{held} per process tree (cgroup v{found.version})")
 
 
 def _containers() -> Finding:

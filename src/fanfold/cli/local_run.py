@@ -96,7 +96,8 @@ def _begun(wish: Wish, parts: Parts) -> tuple[Job, list[str]]:
     except BaseException:  # nothing was run: leave no state behind that would look like an interrupted run
         discard(parts.settings.state)
         raise
-    return job, list(notices_of(job, parts.executor.capacity().largest))
+    walls = [f"programs run without a sandbox: {parts.unisolated}"] if parts.unisolated else []
+    return job, [*walls, *notices_of(job, parts.executor.capacity().largest)]
 
 
 def _watched(wish: Wish, parts: Parts, job: Job, notices: list[str], interrupted: list[int]) -> Job:

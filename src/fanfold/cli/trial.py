@@ -130,7 +130,9 @@ def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
     """Run to the end; Ctrl-C ends the program and all its processes."""
     adopt_orphans()
     effects = Effects()
-    run = Run(order, ProcessPlatform(effects), effects, SteadyClock(), "here", kill_grace_s=1.0)
+    clock = SteadyClock()
+    platform = ProcessPlatform(effects, clock)
+    run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0)
     log = _Log(folders_of(order).log, say)
     with _stopped_by_signals(run):
         run.begin()
@@ -138,6 +140,7 @@ def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
             run.clean()
         else:
             _watch(run, log)
+    platform.close()
     log.show()
     assert run.outcome is not None
     return run.outcome

@@ -7,6 +7,7 @@ and its attempt reported as lost; one that is silent (frozen) is no longer `aliv
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import socket
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fanfold.effects import Effects
@@ -25,6 +27,7 @@ from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Report, RunOrder
+from fanfold.ports.platform import Rules
 from fanfold.ports.signals import Signal
 from fanfold.runner import messages
 from fanfold.runner.loop import RECEIVE_BYTES
@@ -34,7 +37,7 @@ from fanfold.runner.run import folders_of
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
-QUEUED_PER_SLOT = 8
+QUEUED_PER_SLOT = 64
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
 
 
@@ -62,7 +65,9 @@ class LocalExecutor:
         clock: Clock,
         wake: Signal,
         kill_grace_s: float = 1.0,
+        *,
         command: Sequence[str] = RUNNER_COMMAND,
+        rules: Rules | None = None,
     ) -> None:
         self._slots = slots
         self._effects = effects
@@ -70,6 +75,7 @@ class LocalExecutor:
         self._wake = wake
         self._kill_grace_s = kill_grace_s
         self._command = tuple(command)
+        self._rules = json.dumps(asdict(rules or Rules()))
         self._lock = threading.Lock()
         self._waiting: deque[RunOrder] = deque()
         self._cancelled: deque[AttemptKey] = deque()
@@ -225,7 +231,7 @@ class LocalExecutor:
         ours, theirs = socket.socketpair()
         name = f"local-{self._names}"
         self._names += 1
-        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s)]
+        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules]
         environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "TMPDIR", "HOME")}
         process = self._effects.spawn(arguments, environment, None, None, keep=(theirs.fileno(),))
         theirs.close()

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     CANNOT_START = "cannot_start"
     CHUNK_CHANGED = "chunk_changed"
     DISK_FULL = "disk_full"
+    OUT_OF_MEMORY = "out_of_memory"
+    TOO_MANY_PROCESSES = "too_many_processes"
     RUNNER_LOST = "runner_lost"
     LEASE_EXPIRED = "lease_expired"
     GIVEN_BACK = "given_back"

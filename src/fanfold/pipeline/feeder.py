@@ -33,7 +33,7 @@ from fanfold.ports.store import Finished, Store
 QUEUED_S = 0.3
 """The executor holds enough waiting orders for so many seconds of work, and at least one a slot."""
 
-MOST_QUEUED_PER_SLOT = 8
+MOST_QUEUED_PER_SLOT = 64
 FIRST_GUESS_S = 0.5
 _SMOOTHING = 0.2
 JOBS_KNOWN = 1000

@@ -76,6 +76,9 @@ class OrderMaker:
                 contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id, imported=block.imported)),
             },
             device=manifest.device,
+            account=job.account_id,
+            trusted=block.builtin,
+            preload=manifest.preload,
             hash_results=role is not Role.PARTITIONER,
         )
 

@@ -1,79 +1,117 @@
-"""The process platform: a plain program of this machine, in a session of its own. No isolation beyond that."""
+"""The process platform: programs of this machine, each behind the walls its order names.
+
+Every program is started by a zygote, one for each set of walls, in a sandbox of its own unless it is Fanfold's own or
+isolation is off. Zygotes are kept for the next program with the same walls: the few that were used last, for a while.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
+import sys
 
 from fanfold.effects import Effects
-from fanfold.ports.platform import Ended, Platform, Program, Running
+from fanfold.platforms import bubblewrap
+from fanfold.platforms.cgroups import Group, remove_left, tree
+from fanfold.platforms.prepared import Preparation, Prepared, RunningProgram
+from fanfold.ports.clock import Clock
+from fanfold.ports.platform import Platform, Program, Rules, Running, Walls
+from fanfold.runner import zygote
+from fanfold.runner.imports import modules_before
 from fanfold.runner.process_tree import end_children
 
-
-class RunningProcess:
-    """A started process and all that it leaves behind."""
-
-    def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
-        self.pid = process.pid
-        self._process = process
-        self._output = output
-        self._ended = os.pidfd_open(process.pid)
-
-    def output(self) -> int:
-        """The reading end of the pipe that takes standard output and error."""
-        return self._output
-
-    def ended_fd(self) -> int:
-        """The process's pidfd."""
-        return self._ended
-
-    def reap(self) -> Ended:
-        """Collect the exit status and what the process and its waited-for children used."""
-        _, status, usage = os.wait4(self.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        return Ended(self._process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
-
-    def terminate(self) -> None:
-        """TERM to the program's process group."""
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """KILL to the group, then to every process that came to this runner as an orphan, until none is left."""
-        self._signal(signal.SIGKILL)
-        spare = frozenset() if self._process.returncode is not None else frozenset({self.pid})
-        end_children(spare)
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            return
-
-    def close(self) -> None:
-        """Let go of the descriptors."""
-        os.close(self._output)
-        os.close(self._ended)
+MOST_KEPT = 4
+_INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "FANFOLD_JOB_ID")
+"""What a zygote is told of a program's environment: what an interpreter reads at its start, and whose it is."""
 
 
 class ProcessPlatform:
-    """Starts plain processes."""
+    """Starts programs by zygotes."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, clock: Clock, rules: Rules | None = None) -> None:
         self._effects = effects
+        self._clock = clock
+        self._rules = rules or Rules()
+        self._kept: dict[Walls, Prepared] = {}
+        if tree().version:
+            remove_left()
 
     def start(self, program: Program) -> Running:
         """Start; raises OSError where the program cannot be started."""
-        reader, writer = os.pipe()
-        try:
-            process = self._effects.spawn(program.argv, program.env, program.cwd, writer)
-        except OSError:
-            os.close(reader)
-            raise
-        finally:
-            os.close(writer)
-        os.set_blocking(reader, False)
-        return RunningProcess(process, reader)
+        self._make_room(program.walls)
+        prepared = self._kept.pop(program.walls, None) or Prepared(self._preparation(program), self._effects)
+        self._kept[program.walls] = prepared
+        prepared.used_at = self._clock.monotonic()
+        if self._uid(program.walls):
+            for folder in program.own:
+                os.chown(folder, self._uid(program.walls), self._uid(program.walls))
+        prepared.run(program, self._rules)
+        return RunningProgram(prepared, program, self._end_others)
+
+    def tidy(self) -> None:
+        """End what was not used for `idle_s`."""
+        long_ago = self._clock.monotonic() - self._rules.idle_s
+        idle = [walls for walls, prepared in self._kept.items() if not prepared.busy and prepared.used_at < long_ago]
+        self._end(idle)
+
+    def close(self) -> None:
+        """End everything that was kept ready."""
+        self._end(list(self._kept))
+
+    def _make_room(self, wanted: Walls) -> None:
+        """End what has died, and, where another is to be made, the one that was used longest ago."""
+        self._end([walls for walls, prepared in self._kept.items() if not prepared.alive])
+        if wanted not in self._kept and len(self._kept) == MOST_KEPT:
+            self._end([next(iter(self._kept))])
+
+    def _end(self, listed: list[Walls]) -> None:
+        ended = [self._kept.pop(walls) for walls in listed]
+        for prepared in ended:
+            prepared.destroy()
+        if ended:
+            self._end_others()
+        for prepared in ended:
+            prepared.let_go()
+
+    def _end_others(self) -> None:
+        """End every child of this process that is no zygote: what programs left to it."""
+        end_children(frozenset(prepared.pid for prepared in self._kept.values() if prepared.alive))
+
+    def _walled(self, walls: Walls) -> bool:
+        return self._rules.isolation == "on" and not walls.trusted
+
+    def _uid(self, walls: Walls) -> int:
+        return bubblewrap.uid_of(walls.owner) if self._walled(walls) and os.getuid() == 0 else 0
+
+    def _preparation(self, program: Program) -> Preparation:
+        walls = program.walls
+        modules = modules_before(walls.entry, walls.preload) if walls.entry and self._rules.warm else None
+        interpreter = walls.interpreter if modules is not None else (sys.executable, "-I")
+        env = {name: program.env[name] for name in _INHERITED if name in program.env}
+        setup = {
+            "uid": self._uid(walls),
+            "own_pids": self._walled(walls),
+            "entry": walls.entry if modules is not None else "",
+            "modules": modules or [],
+            "shared": list(bubblewrap.SHARED_FOLDERS) if self._walled(walls) else [],
+        }
+        argv = [*interpreter, zygote.__file__]
+        group = None if walls.trusted or not tree().version else self._group(walls)
+        if not self._walled(walls):
+            return Preparation(argv, env, setup, group)
+        self._open_folders(walls)
+        filter_ = bubblewrap.filter_descriptor()
+        line = bubblewrap.command(walls, interpreter, self._rules, filter_)
+        return Preparation([*line, *argv], env, setup, group, () if filter_ is None else (filter_,))
+
+    def _group(self, walls: Walls) -> Group:
+        return Group(walls.memory_bytes, self._rules.max_processes, walls.cores)
+
+    def _open_folders(self, walls: Walls) -> None:
+        """Let the sandboxed user reach and own what it may write to."""
+        os.chmod(walls.ground, 0o755)  # noqa: S103 - the folder above it is private
+        if os.getuid() == 0:
+            for folder in walls.writes:
+                os.chown(folder, self._uid(walls), self._uid(walls))
 
 
 _fits: type[Platform] = ProcessPlatform

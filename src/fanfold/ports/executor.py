@@ -31,7 +31,8 @@ class RunOrder:
     `folder` is the job's folder, `package` the folder that holds `entrypoint`; `inputs_file` (JSON Lines of name and
     location) stands in for `inputs` where they are many; `env` is what the contract adds to the program's environment
     besides folders and params, `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the
-    program's run.
+    program's run. `account` is whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what
+    a warm start imports before.
     """
 
     attempt: AttemptKey
@@ -41,6 +42,9 @@ class RunOrder:
     entrypoint: str
     interpreter: tuple[str, ...] = ()
     platform: str = "process"
+    account: str = ""
+    trusted: bool = False
+    preload: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     inputs_file: str = ""
     env: dict[str, str] = field(default_factory=dict)

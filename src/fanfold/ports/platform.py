@@ -1,4 +1,4 @@
-"""The platform: how a program is started on a runner's machine."""
+"""The platform: how a program is started on a runner's machine, and behind which walls."""
 
 from __future__ import annotations
 
@@ -6,29 +6,80 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fanfold.jobs.task_lifecycle import Reason
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How programs are kept, for all of them: the settings of the same names say what each means.
+
+    `isolation` is settled: "on" (a sandbox or nothing) or "off".
+    """
+
+    isolation: str = "off"
+    network: str = "off"
+    warm: bool = True
+    idle_s: float = 1.0
+    max_processes: int = 512
+    max_open_files: int = 1024
+    max_file_bytes: int = 100 * 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """What a program may see and use; programs with equal walls may follow each other in one sandbox.
+
+    `owner` is the account, `trusted` says that the program is Fanfold's own. `reads` and `writes` are absolute paths
+    of folders; the tasks' own folders lie below `ground`. `entry` is the Python file that may be started warm,
+    "" where none; `preload` names what is imported for it beforehand. Sizes are bytes.
+    """
+
+    owner: str = ""
+    trusted: bool = False
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    ground: str = ""
+    interpreter: tuple[str, ...] = ()
+    entry: str = ""
+    preload: tuple[str, ...] = ()
+    cores: float = 1.0
+    memory_bytes: int = 1024 * MIB
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program ready to start: argument list, whole environment, working directory; folders are absolute paths."""
+    """A program ready to start: argument list, whole environment, working directory; folders are absolute paths.
+
+    `own` are the folders below `walls.ground` that were made for it, which it shall own.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: str
+    walls: Walls = Walls()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: its exit status as Python tells it (negative: the signal), CPU seconds, peak bytes."""
+    """How a program ended: its exit status as Python tells it (negative: the signal), CPU seconds, peak bytes.
+
+    `start_errno` says why it could not even be started, 0 where it was; `reason` is set where a limit ended it, or its
+    sandbox broke, with `told` as the sentence.
+    """
 
     status: int
     cpu_s: float
     max_memory_bytes: int
+    start_errno: int = 0
+    reason: Reason | None = None
+    told: str = ""
 
 
 class Running(Protocol):
     """A started program."""
-
-    pid: int
 
     def output(self) -> int:
         """The descriptor from which its standard output and error are read."""
@@ -46,7 +97,7 @@ class Running(Protocol):
         """End every process it left, at once (KILL); returns when none is left."""
 
     def close(self) -> None:
-        """Let go of its descriptors."""
+        """Let go of what was held for this program."""
 
 
 class Platform(Protocol):
@@ -54,3 +105,9 @@ class Platform(Protocol):
 
     def start(self, program: Program) -> Running:
         """Start; raises OSError where the program cannot be started."""
+
+    def tidy(self) -> None:
+        """Called now and then: let go of what was kept ready and is not used."""
+
+    def close(self) -> None:
+        """End everything that was kept ready."""

@@ -1,7 +1,9 @@
-"""`python -m fanfold.runner <socket> <name> <kill grace in s>`: a local runner; started by the local executor."""
+"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON>`: a local runner; started by the local
+executor."""
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import sys
@@ -9,6 +11,7 @@ import sys
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.platforms.process import ProcessPlatform
+from fanfold.ports.platform import Rules
 from fanfold.runner.loop import RunnerLoop, ignore_terminal_signals
 from fanfold.runner.process_tree import adopt_orphans
 
@@ -21,7 +24,9 @@ def serve(arguments: list[str], effects: Effects) -> None:
     adopt_orphans()
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
-    RunnerLoop(channel, name, ProcessPlatform(effects), effects, SteadyClock(), kill_grace_s).serve()
+    clock = SteadyClock()
+    platform = ProcessPlatform(effects, clock, Rules(**json.loads(arguments[3])))
+    RunnerLoop(channel, name, platform, effects, clock, kill_grace_s).serve()
 
 
 if __name__ == "__main__":

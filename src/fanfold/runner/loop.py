@@ -78,6 +78,7 @@ class RunnerLoop:
         if self._clock.monotonic() >= self._beat_at:
             self._beat_at = self._clock.monotonic() + BEAT_S
             self._tell_start()
+            self._platform.tidy()
 
     def _tell_start(self) -> None:
         """Say once that a program runs; one that ends before the next beat tells it with its end."""
@@ -170,6 +171,7 @@ class RunnerLoop:
         if self._run is not None and self._run.running is not None:
             self._run.running.kill()
             self._run.clean()
+        self._platform.close()
         self._ended.set()
         self._channel.close()
 

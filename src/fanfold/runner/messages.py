@@ -43,7 +43,7 @@ def attempt_of(data: list[Any]) -> AttemptKey:
 
 _ORDER_PLAIN = (
     *("number", "folder", "package", "entrypoint", "platform", "inputs_file", "env", "secrets", "params", "timeout_s"),
-    *("hash_results", "avoid_runner"),
+    *("hash_results", "avoid_runner", "account", "trusted"),
 )
 
 
@@ -54,6 +54,7 @@ def order_json(order: RunOrder) -> Message:
         "attempt": attempt_json(order.attempt),
         **{name: getattr(order, name) for name in _ORDER_PLAIN},
         "interpreter": list(order.interpreter),
+        "preload": list(order.preload),
         "inputs": [_input_json(item) for item in order.inputs],
         "device": [order.device.cores, order.device.memory_bytes, list(order.device.gpus)],
     }
@@ -70,6 +71,7 @@ def order_of(data: Message) -> RunOrder:
         attempt=attempt_of(data["attempt"]),
         **{name: data[name] for name in _ORDER_PLAIN},
         interpreter=tuple(data["interpreter"]),
+        preload=tuple(data["preload"]),
         inputs=tuple(
             Input(name, location, None if chunk is None else chunk_of(chunk))
             for name, location, chunk in data["inputs"]

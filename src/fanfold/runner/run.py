@@ -24,7 +24,7 @@ from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
-from fanfold.ports.platform import Ended, Platform, Program, Running
+from fanfold.ports.platform import Ended, Platform, Program, Running, Walls
 from fanfold.runner.logs import AttemptLog
 from fanfold.runner.staging import BadResult, ChunkChanged, stage_in, stage_out
 
@@ -106,8 +106,28 @@ class Run:
         self._folders.temporary.mkdir()
 
     def _program(self) -> Program:
-        entry = str(Path(self.order.package, self.order.entrypoint))
-        return Program([*self.order.interpreter, entry], self._environment(), str(self._folders.temporary))
+        order, folders = self.order, self._folders
+        entry = str(Path(order.package, order.entrypoint))
+        own = tuple(str(folder) for folder in (folders.reads, folders.writes, folders.temporary))
+        env = self._environment()
+        return Program([*order.interpreter, entry], env, str(folders.temporary), self._walls(entry), own)
+
+    def _walls(self, entry: str) -> Walls:
+        order = self.order
+        merging = [os.path.dirname(order.env[contract.RESULTS_INDEX])] if contract.RESULTS_INDEX in order.env else []
+        shared, user = (order.env.get(name) for name in (contract.SHARED_CACHE_DIR, contract.USER_CACHE_DIR))
+        return Walls(
+            owner=order.account,
+            trusted=order.trusted,
+            reads=(order.package, *([shared] if shared else []), *merging),
+            writes=(user,) if user else (),
+            ground=str(self._folders.scratch.parent),
+            interpreter=order.interpreter,
+            entry=entry if order.interpreter and entry.endswith(".py") else "",
+            preload=order.preload,
+            cores=order.device.cores,
+            memory_bytes=order.device.memory_bytes,
+        )
 
     def _environment(self) -> dict[str, str]:
         """Everything the program sees: the contract, and what any program needs to start. Nothing of the server's."""
@@ -183,8 +203,12 @@ class Run:
             self.outcome = GivenBack(self.order.attempt, self._clock.now(), self._usage(ended), self.started_at)
         elif self._why is Reason.TIMED_OUT:
             self._fail(Reason.TIMED_OUT, f"it ran longer than its limit of {self.order.timeout_s:g} s", ended)
+        elif ended.start_errno:
+            self._cannot_start(OSError(ended.start_errno, os.strerror(ended.start_errno)))
+        elif ended.reason is not None:
+            self._fail(ended.reason, self._with_last_words(ended.told), ended)
         elif ended.status < 0:
-            name = signal.Signals(-ended.status).name
+            name = _signal_name(-ended.status)
             self._fail(Reason.KILLED, self._with_last_words(f"killed by signal {name}"), ended)
         elif ended.status > 0:
             why = contract.PROCESS_EXIT_REASONS.get(ended.status, f"exit code {ended.status}")
@@ -241,6 +265,13 @@ class Run:
         }
         message = said.get(err.errno or 0, f"'{entry}' could not be started: {err}")
         self._fail(Reason.CANNOT_START, message, final=err.errno in said)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 def _untaken(err: OSError) -> tuple[Reason, str]:

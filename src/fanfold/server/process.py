@@ -42,6 +42,8 @@ def serve(
     server = _Server(config, parts, settings.drain_timeout_s)
     try:
         parts.core.thread.start()
+        if parts.core.unisolated:
+            log.warning("programs run without a sandbox", why=parts.core.unisolated)
         ready(url, key)
         server.run(sockets=[listener])
     finally:

@@ -23,11 +23,13 @@ def outcome_of(script: str, place: Path) -> Outcome:
     (place / "program").write_text(script)
     key = AttemptKey(TaskKey("job", Role.APP, 0), 1)
     order = RunOrder(key, 1, str(place / "job"), str(place), "program", interpreter=("/bin/sh",))
-    run = Run(order, ProcessPlatform(Effects()), Effects(), SteadyClock(), "runner", 1.0)
+    platform = ProcessPlatform(Effects(), SteadyClock())
+    run = Run(order, platform, Effects(), SteadyClock(), "runner", 1.0)
     run.begin()
     assert run.running is not None
     select.select([run.running.ended_fd()], [], [])
     run.on_end()
+    platform.close()
     assert run.outcome is not None
     return run.outcome
 

@@ -1,0 +1,174 @@
+"""Control groups, of whichever kind the machine has: limits that hold over a whole process tree, and its use.
+
+v1 has one tree a controller, v2 one for all; where none may be written to, limits are those of single processes only.
+A group is named after its runner, so that what a killed one left is found and removed by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+CONTROLLERS = ("memory", "pids", "cpu")
+PERIOD_US = 100_000
+_OURS = re.compile(r"fanfold-([0-9]+)-[0-9]+")
+_PATIENCE_S = 2.0
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Where groups may be made: the parent folder of each controller; on v2 they are one."""
+
+    version: int
+    parents: dict[str, Path]
+
+
+@cache
+def tree() -> Tree:
+    """What this process may use; version 0 and no parents where there is nothing."""
+    own = dict(_own_paths())
+    if "" in own and (ROOT / "cgroup.controllers").exists():
+        return _unified(ROOT / own[""].lstrip("/"))
+    parents = {
+        name: ROOT / name / own[name].lstrip("/")
+        for name in CONTROLLERS
+        if name in own and os.access(ROOT / name / own[name].lstrip("/"), os.W_OK)
+    }
+    return Tree(1 if parents else 0, parents)
+
+
+def _own_paths() -> Iterable[tuple[str, str]]:
+    """(controller, path of this process's group); the controller of v2 is ""."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, names, path = line.split(":", 2)
+        for name in names.split(","):
+            yield name, path
+
+
+def _unified(own: Path) -> Tree:
+    """A v2 group that has its controllers handed down already, or lets us do so."""
+    wanted = {name: own for name in CONTROLLERS if name in _words(own / "cgroup.controllers")}
+    if not os.access(own, os.W_OK):
+        return Tree(0, {})
+    with contextlib.suppress(OSError):
+        (own / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
+    handed = _words(own / "cgroup.subtree_control")
+    parents = {name: parent for name, parent in wanted.items() if name in handed}
+    return Tree(2 if parents else 0, parents)
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
+
+
+class Group:
+    """A group of our own for one sandbox."""
+
+    def __init__(self, memory_bytes: int, processes: int, cores: float) -> None:
+        name = f"fanfold-{os.getpid()}-{next(_numbers)}"
+        self._version = tree().version
+        self._folders = {controller: parent / name for controller, parent in tree().parents.items()}
+        for folder in set(self._folders.values()):
+            folder.mkdir()
+        self._limit("memory", memory_bytes)
+        self._limit("pids", processes)
+        self._limit("cpu", cores)
+        self.processes = processes
+        self._seen = (0, 0)
+
+    def _limit(self, controller: str, value: float) -> None:
+        folder = self._folders.get(controller)
+        if folder is None:
+            return
+        quota = f"{int(value * PERIOD_US)}"
+        known = {
+            (1, "memory"): {"memory.limit_in_bytes": str(int(value)), "memory.memsw.limit_in_bytes": str(int(value))},
+            (2, "memory"): {"memory.max": str(int(value)), "memory.swap.max": "0"},
+            (1, "pids"): {"pids.max": str(int(value))},
+            (2, "pids"): {"pids.max": str(int(value))},
+            (1, "cpu"): {"cpu.cfs_quota_us": quota},
+            (2, "cpu"): {"cpu.max": f"{quota} {PERIOD_US}"},
+        }
+        for file, text in known[self._version, controller].items():
+            with contextlib.suppress(FileNotFoundError):  # swap is not accounted everywhere
+                (folder / file).write_text(text)
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """What is limited here."""
+        return tuple(self._folders)
+
+    @property
+    def doors(self) -> list[str]:
+        """The files into which a process writes 0 to join."""
+        return [str(folder / "cgroup.procs") for folder in sorted(set(self._folders.values()))]
+
+    def begin(self) -> None:
+        """A program starts: what is counted from here on is its own."""
+        self._seen = (self._out_of_memory(), self._out_of_processes())
+        peak = "memory.max_usage_in_bytes" if self._version == 1 else "memory.peak"
+        with contextlib.suppress(OSError, KeyError):  # v2 lets it be reset since Linux 6.12
+            (self._folders["memory"] / peak).write_text("0")
+
+    def hit_memory(self) -> bool:
+        """Whether a process was killed since `begin` because memory ran out."""
+        return self._out_of_memory() > self._seen[0]
+
+    def hit_processes(self) -> bool:
+        """Whether a fork was refused since `begin`."""
+        return self._out_of_processes() > self._seen[1]
+
+    def _out_of_memory(self) -> int:
+        return self._count("memory", "memory.oom_control" if self._version == 1 else "memory.events", "oom_kill")
+
+    def _out_of_processes(self) -> int:
+        return self._count("pids", "pids.events", "max")
+
+    def _count(self, controller: str, file: str, key: str) -> int:
+        folder = self._folders.get(controller)
+        words = _words(folder / file) if folder is not None else []
+        return int(words[words.index(key) + 1]) if key in words else 0
+
+    def remove(self) -> None:
+        """Remove the group; its processes have been killed and may still be on their way out."""
+        give_up = time.monotonic() + _PATIENCE_S
+        for folder in set(self._folders.values()):
+            while not _removed(folder) and time.monotonic() < give_up:
+                time.sleep(0.001)
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def remove_left() -> int:
+    """Remove the groups of runners that are no more; says how many."""
+    found = [
+        folder
+        for parent in set(tree().parents.values())
+        for folder in parent.glob("fanfold-*")
+        if (name := _OURS.fullmatch(folder.name)) and not Path("/proc", name.group(1)).exists()
+    ]
+    return sum(_removed(folder) for folder in found)

@@ -1,0 +1,120 @@
+"""What a sandboxed program cannot do, and what is told of one that hits a limit. The next program is always well."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fanfold.jobs.task_lifecycle import Reason
+from fanfold.platforms import bubblewrap, cgroups
+from fanfold.ports.platform import MIB, Rules, Walls
+from fanfold.runner.process_tree import adopt_orphans, children
+from tests.conformance.starting import Starter
+
+HARMLESS = "import os\nif 'HARMLESS' in os.environ:\n    print('well')\n    raise SystemExit\n"
+"""Opens a program that does no harm where its environment asks for that: the next run of the same zygote."""
+
+
+def is_well(starter: Starter) -> bool:
+    assert starter.last_program is not None
+    program = starter.last_program
+    ended, output = starter.ended(replace(program, env={**program.env, "HARMLESS": ""}))
+    return (ended.status, output) == (0, "well\n")
+
+
+needs_groups = pytest.mark.skipif(len(cgroups.tree().parents) < 3, reason="control groups cannot be written to")
+
+REFUSED = {
+    "the host's files": "import os\nos.listdir('HOST')",
+    "writing beside its folders": "open('HOST/../scratch/stray', 'w')",
+    "writing into its block": "open(__file__, 'a')",
+    "writing to the system": "open('/usr/lib/stray', 'w')",
+    "a network beyond its own": "import socket\nsocket.create_connection(('192.0.2.1', 80), 3)",
+    "the host's loopback": "import socket\nsocket.create_connection(('127.0.0.1', PORT), 3)",
+    "tracing": "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "assert libc.ptrace(16, os.getppid(), 0, 0) == 0, ctypes.get_errno()",
+    "a namespace of its own": "import ctypes\nassert ctypes.CDLL(None, use_errno=True).unshare(0x10000000) == 0",
+    "mounting": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "assert libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0",
+    "setting the clock": "import time\ntime.clock_settime(time.CLOCK_REALTIME, 0)",
+    "becoming root": "import os\nassert os.getuid()\nos.setuid(0)",
+    "a device": "import os\nos.mknod('RESULTS/device', 0o600 | 0o060000, os.makedev(8, 0))",
+}
+
+
+@pytest.fixture
+def starter(tmp_path: Path) -> Iterator[Starter]:
+    """A starter of warm programs in a sandbox, with 64 MiB and 40 processes."""
+    if bubblewrap.problem():
+        assert not os.environ.get("CI"), bubblewrap.problem()
+        pytest.skip(bubblewrap.problem())
+    adopt_orphans()
+    (tmp_path / "package").mkdir()
+    made = Starter(tmp_path, Rules(isolation="on", max_processes=40), Walls(owner="somebody", memory_bytes=64 * MIB))
+    yield made
+    made.platform.close()
+    assert children() == []
+    assert not [left for parent in cgroups.tree().parents.values() for left in parent.glob(f"fanfold-{os.getpid()}-*")]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_program_is_refused(name: str, starter: Starter) -> None:
+    host = starter.place / "host"
+    host.mkdir()
+    (host / "secret").write_text("secret")
+    seen = starter.run(REFUSED[name].replace("HOST", str(host)).replace("PORT", "9"))
+    assert seen.status == 1, seen.output
+    assert "Error" in seen.output
+
+
+def test_a_program_sees_no_process_but_its_own(starter: Starter) -> None:
+    seen = starter.run("import os\nprint(len([name for name in os.listdir('/proc') if name.isdigit()]))")
+    assert int(seen.output) <= 3
+
+
+def test_a_program_that_kills_all_it_can_harms_no_later_one(starter: Starter) -> None:
+    assert starter.run(HARMLESS + "os.kill(-1, 9)\nos.kill(os.getppid(), 9)").status == -9
+    assert is_well(starter)
+
+
+def test_a_program_that_stops_its_zygote_is_ended(starter: Starter) -> None:
+    program = HARMLESS + "import signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\nprint('stopped')\ntime.sleep(60)"
+    running = starter.platform.start(starter.prepared(program))
+    starter.wait_for(running.output())
+    running.terminate()
+    running.kill()
+    assert running.reap().status == -9
+    assert is_well(starter)
+
+
+@needs_groups
+def test_memory_that_runs_out_is_told_with_its_limit(starter: Starter) -> None:
+    starter.run(HARMLESS + "kept = bytearray(200 << 20)")
+    assert starter.last is not None
+    assert (starter.last.reason, starter.last.told) == (Reason.OUT_OF_MEMORY, "out of memory (limit 64 MiB)")
+    assert is_well(starter)
+
+
+@needs_groups
+def test_too_many_processes_are_told_with_their_limit(starter: Starter) -> None:
+    starter.run(HARMLESS + "import time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(60)")
+    assert starter.last is not None
+    assert (starter.last.reason, starter.last.told) == (
+        Reason.TOO_MANY_PROCESSES,
+        "too many processes (limit 40)",
+    )
+    assert is_well(starter)
+
+
+def test_a_program_that_runs_for_longer_than_zygotes_wait_is_left_alone(starter: Starter) -> None:
+    starter.platform.close()
+    patient = Starter(starter.place, replace(starter.rules, idle_s=0.0), starter.walls)
+    running = patient.platform.start(patient.prepared("import time\nprint('up')\ntime.sleep(0.2)"))
+    patient.wait_for(running.output())
+    patient.platform.tidy()
+    patient.wait_for(running.ended_fd())
+    assert running.reap().status == 0
+    patient.platform.tidy()
+    assert children() == []
