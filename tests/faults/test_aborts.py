@@ -69,7 +69,8 @@ def processes_of(job_id: str) -> list[int]:
 
 
 def scratch_of(parts: Parts, job: Job) -> list[str]:
-    return sorted(os.listdir(parts.workspace.job(job.id).path / "scratch"))
+    folder = parts.workspace.job(job.id).path / "scratch"
+    return sorted(os.listdir(folder)) if folder.exists() else []  # a job may end before anything was made for it
 
 
 def nothing_is_left(parts: Parts, job: Job) -> bool:

@@ -117,6 +117,13 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
     raise AssertionError(f"an outcome of an unknown kind: {outcome!r}")
 
 
+def memory_bytes(task: Task, asked: int, most: int | None) -> int:
+    """What an attempt may use: what its block asks for, doubled with each failure once memory ran out, up to `most`."""
+    if most is None or task.reason != Reason.OUT_OF_MEMORY.value:
+        return asked
+    return max(asked, min(most, asked << task.failures))
+
+
 def wait_s(failures: int) -> float:
     """How long a task rests after its n-th failure, in seconds: 0.5, 1.5, 4.5 ... at most 60."""
     return 0.0 if failures < 1 else min(LONGEST_WAIT_S, FIRST_WAIT_S * WAIT_FACTOR ** (failures - 1))

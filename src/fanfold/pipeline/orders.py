@@ -9,6 +9,7 @@ from pathlib import Path
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.models import AttemptKey, Job, JsonObject, Role, Task, TaskKey
+from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.ports.secrets import ProgramSecrets
@@ -36,8 +37,10 @@ class OrderMaker:
         role = task.key.role
         folder = self._workspace.job(job.id)
         common = self._common(job, role)
+        memory = memory_bytes(task, common.device.memory_bytes, job.config.max_memory_bytes)
         return replace(
             common,
+            device=replace(common.device, memory_bytes=memory),
             attempt=task.attempt_key,
             number=task.attempt,
             inputs=() if task.chunk is None else (Input(contract.CHUNK_FILE, chunk=task.chunk),),

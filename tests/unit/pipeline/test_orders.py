@@ -3,9 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from fanfold.effects import Effects
 from fanfold.jobs import contract
-from fanfold.jobs.models import Role
+from fanfold.jobs.models import JobConfig, Role
+from fanfold.jobs.task_lifecycle import Reason
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.workspace import Workspace
 from fanfold.services.caller_secrets import CallerSecrets
@@ -32,3 +35,25 @@ def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_aske
         Role.APP: {"KEY": "s3cret-value"}
     }
     assert "s3cret-value" not in repr(given)
+
+
+@pytest.mark.parametrize(
+    ("reason", "failures", "most_gib", "expected_gib"),
+    [
+        ("", 0, 8, 1),
+        (Reason.OUT_OF_MEMORY.value, 1, 8, 2),
+        (Reason.OUT_OF_MEMORY.value, 2, 8, 4),
+        (Reason.OUT_OF_MEMORY.value, 2, 3, 3),
+        (Reason.OUT_OF_MEMORY.value, 50, 0.5, 1),
+        (Reason.OUT_OF_MEMORY.value, 1, None, 1),
+        (Reason.EXIT_CODE.value, 1, 8, 1),
+    ],
+)
+def test_memory_grows_only_after_it_ran_out_and_only_up_to_what_the_job_allows(
+    reason: str, failures: int, most_gib: float | None, expected_gib: int, tmp_path: Path
+) -> None:
+    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}))
+    most = None if most_gib is None else int(most_gib * 1024**3)
+    job = a_job(blocks=BLOCKS, config=JobConfig(max_memory_bytes=most))
+    order = orders.order(job, a_task(reason=reason, failures=failures))
+    assert order.device.memory_bytes == expected_gib * 1024**3

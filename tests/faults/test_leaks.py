@@ -1,0 +1,72 @@
+"""R8 in sandboxes: aborts and timeouts at random moments leave no process, mount, control group, folder or slot."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from fanfold.jobs.lifecycle import ENDED
+from fanfold.jobs.models import JobConfig
+from fanfold.platforms import bubblewrap, cgroups
+from fanfold.wiring import Parts
+from tests.faults.small_job import ACCOUNT, ended, small_draft, until, wired
+from tests.faults.test_aborts import nothing_is_left
+
+SEED = 20260101
+STUBBORN = """import os, signal, subprocess, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do echo x; sleep 0.01; done"], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+def groups() -> list[Path]:
+    return [left for parent in cgroups.tree().parents.values() for left in parent.glob("fanfold-*")]
+
+
+def mounts() -> int:
+    return len(Path("/proc/self/mounts").read_text().splitlines())
+
+
+def one_ends(parts: Parts, place: Path, chance: random.Random) -> None:
+    """A job of two chunks, aborted or timed out somewhere between its start and some moment later."""
+    draft = small_draft(place, partitioner='for i in 0 1; do echo $i > "$CHUNKS_DIR/data_$i.bin"; done')
+    tags = draft["tags"]
+    stubborn = place / "programs" / "stubborn.py"
+    stubborn.write_text(STUBBORN)
+    draft["tags"] = type(tags)(str(stubborn), tags.partitioner, tags.assembler)
+    timed = chance.random() < 0.3
+    config = JobConfig(task_timeout_s=chance.uniform(0.01, 0.2) if timed else 60.0, max_attempts=1)
+    job = parts.jobs.run(ACCOUNT, parts.jobs.create(ACCOUNT, "you", **draft).id, "you", config)
+    if not timed:
+        time.sleep(chance.uniform(0.0, 0.4))  # the moment is what is drawn
+        parts.jobs.abort(ACCOUNT, job.id, "you")
+    assert ended(parts, job).state in ENDED
+    until("all is over", lambda: nothing_is_left(parts, job))
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.heavy)])
+@pytest.mark.timeout(1200)
+def test_aborts_and_timeouts_leave_nothing(count: int, tmp_path: Path) -> None:
+    if bubblewrap.problem():
+        assert not os.environ.get("CI"), bubblewrap.problem()
+        pytest.skip(bubblewrap.problem())
+    before = set(groups()), mounts()
+    parts = wired(tmp_path, isolation="required", kill_grace_s=0.05, warm_idle_s=0.0)
+    parts.thread.start()
+    try:
+        chance = random.Random(SEED)
+        for _ in range(count):
+            one_ends(parts, tmp_path, chance)
+        until("slots are free", lambda: not any(runner["attempt"] for runner in parts.executor.runners()))
+        until("groups are gone", lambda: set(groups()) <= before[0])
+        assert mounts() == before[1]
+    finally:
+        parts.close()
+    assert set(groups()) <= before[0]
