@@ -38,6 +38,10 @@ SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
 QUEUED_PER_SLOT = 64
+PACKED = 4
+"""A runner of short programs holds so many orders, so that none waits for a message."""
+
+SHORT_S = 0.05
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
 
 
@@ -50,9 +54,21 @@ class _Runner:
         self.channel = channel
         self.heard = heard
         self.buffer = b""
-        self.order: RunOrder | None = None
+        self.orders: dict[AttemptKey, RunOrder] = {}
+        self.cancelled: set[AttemptKey] = set()
         self.kill_at: float | None = None
+        self.begun = heard
+        self.took_s = SHORT_S
         self.done = 0
+
+    @property
+    def order(self) -> RunOrder | None:
+        """The order it works on: the first of those it holds."""
+        return next(iter(self.orders.values()), None)
+
+    def takes(self) -> bool:
+        """Whether it may be given one more order: a second only where programs are short."""
+        return not self.orders or (self.took_s < SHORT_S and len(self.orders) < PACKED)
 
 
 class LocalExecutor:
@@ -102,7 +118,7 @@ class LocalExecutor:
         if self._broken is not None:
             raise Broken(f"the local executor broke: {self._broken!r}") from self._broken
         with self._lock:
-            taken = len(self._waiting) + sum(runner.order is not None for runner in self._runners)
+            taken = len(self._waiting) + sum(len(runner.orders) for runner in self._runners)
         room = 0 if self._draining else max(0, self._slots * (1 + QUEUED_PER_SLOT) - taken)
         return Capacity(self._slots, room, self._device)
 
@@ -129,7 +145,7 @@ class LocalExecutor:
         """See `ports.executor`."""
         silent = self._clock.monotonic() - SILENT_S
         with self._lock:
-            held = [runner.order for runner in self._runners if runner.order is not None and runner.heard > silent]
+            held = [order for runner in self._runners if runner.heard > silent for order in runner.orders.values()]
             return [order.attempt for order in [*held, *self._waiting]]
 
     def runners(self) -> list[dict[str, Any]]:
@@ -150,7 +166,7 @@ class LocalExecutor:
         """See `ports.executor`."""
         self.drain()
         until = self._clock.monotonic() + drain_s
-        while self._clock.monotonic() < until and any(runner.order for runner in self._runners):
+        while self._clock.monotonic() < until and any(runner.orders for runner in self._runners):
             self._thread.join(0.02)
         self._closed = True
         self._nudge()
@@ -160,8 +176,9 @@ class LocalExecutor:
         for runner in self._runners:
             self._await_end(runner)
         end_strays(JOB_ID, frozenset())
-        for order in [runner.order for runner in self._runners if runner.order is not None]:
-            self._clear(order)
+        for runner in self._runners:
+            for order in runner.orders.values():
+                self._clear(order)
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
@@ -170,6 +187,9 @@ class LocalExecutor:
         """See `ports.executor`."""
         self._draining = True
         self._give_back_waiting()
+        with self._lock:
+            self._cancelled.extend(attempt for runner in self._runners for attempt in list(runner.orders)[1:])
+        self._nudge()
 
     def _give_back_waiting(self) -> None:
         with self._lock:
@@ -179,10 +199,9 @@ class LocalExecutor:
 
     def _dismiss(self, runner: _Runner) -> None:
         """End a runner: an idle one at once, another kills its program when it finds its channel closed."""
-        if runner.order is None:
+        if not runner.orders:
             runner.process.kill()
-        else:
-            self._reports.append(GivenBack(runner.order.attempt, self._clock.now(), runner=runner.name))
+        self._reports += [GivenBack(attempt, self._clock.now(), runner=runner.name) for attempt in runner.orders]
         runner.channel.close()
 
     def _await_end(self, runner: _Runner) -> None:
@@ -260,9 +279,17 @@ class LocalExecutor:
             case "ended":
                 outcome = messages.outcome_of(message)
                 with self._lock:
-                    runner.order, runner.kill_at = None, None
-                    runner.done += 1
+                    self._end_order(runner, outcome.attempt)
                 self._report(outcome)
+
+    def _end_order(self, runner: _Runner, attempt: AttemptKey) -> None:
+        runner.orders.pop(attempt, None)
+        runner.cancelled.discard(attempt)
+        if not runner.cancelled:
+            runner.kill_at = None
+        runner.done += 1
+        now = self._clock.monotonic()
+        runner.took_s, runner.begun = now - runner.begun, now
 
     def _report(self, report: Report) -> None:
         with self._lock:
@@ -278,13 +305,24 @@ class LocalExecutor:
         end_strays(JOB_ID, frozenset(other.process.pid for other in self._runners))
         with self._lock:
             self._runners.remove(runner)
-        if runner.order is not None:
-            self._clear(runner.order)
-            said = f"the runner died ({_status(runner.process.returncode)})"
-            lost: Outcome = RunnerLost(runner.order.attempt, self._clock.now(), runner=runner.name, message=said)
-            self._report(lost)
+        self._lose(runner)
         if not self._draining:
             self._hire()
+
+    def _lose(self, runner: _Runner) -> None:
+        """Of the orders of a dead runner the first was under way; the others wait again."""
+        order = runner.order
+        if order is None:
+            return
+        self._clear(order)
+        said = f"the runner died ({_status(runner.process.returncode)})"
+        lost: Outcome = RunnerLost(order.attempt, self._clock.now(), runner=runner.name, message=said)
+        others = [other for other in list(runner.orders.values())[1:] if other.attempt not in runner.cancelled]
+        with self._lock:
+            self._waiting.extendleft(reversed(others))
+        self._report(lost)
+        if self._draining:
+            self._give_back_waiting()
 
     def _pass_on_cancels(self) -> None:
         while self._cancelled:
@@ -292,7 +330,8 @@ class LocalExecutor:
             with self._lock:
                 self._waiting = deque(order for order in self._waiting if order.attempt != attempt)
             for runner in self._runners:
-                if runner.order is not None and runner.order.attempt == attempt and runner.kill_at is None:
+                if attempt in runner.orders and attempt not in runner.cancelled:
+                    runner.cancelled.add(attempt)
                     runner.kill_at = self._clock.monotonic() + 2 * self._kill_grace_s + 1.0
                     self._say(runner, {"do": "cancel", "attempt": messages.attempt_json(attempt)})
 
@@ -304,15 +343,16 @@ class LocalExecutor:
                 runner.process.kill()
 
     def _hand_out(self) -> None:
-        idle = [runner for runner in self._runners if runner.order is None]
-        while idle:
+        """Give orders to idle runners first, then one more to those of short programs."""
+        while ready := sorted((one for one in self._runners if one.takes()), key=lambda one: len(one.orders)):
             with self._lock:
                 if not self._waiting:
                     return
                 order = self._waiting.popleft()
-                runner = next((one for one in idle if one.name != order.avoid_runner), idle[0])
-                runner.order = order
-            idle.remove(runner)
+                runner = next((one for one in ready if one.name != order.avoid_runner), ready[0])
+                if not runner.orders:
+                    runner.begun = self._clock.monotonic()
+                runner.orders[order.attempt] = order
             self._say(runner, messages.order_json(order))
 
     def _say(self, runner: _Runner, message: messages.Message) -> None:

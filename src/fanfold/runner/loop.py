@@ -125,7 +125,8 @@ class RunnerLoop:
             run.begin()
             if run.running is None:
                 run.clean()
-                self._report()
+                self._run = None
+                self._report(run)
             else:
                 self._selector.register(run.running.output(), selectors.EVENT_READ, self._on_output)
                 self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
@@ -145,14 +146,16 @@ class RunnerLoop:
         for descriptor in (run.running.output(), run.running.ended_fd()):
             if descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
-        run.on_end()
-        self._report()
-
-    def _report(self) -> None:
-        if self._run is not None and self._run.outcome is not None:
-            self._effects.about_to("report", self._run.order.attempt.name)
-            self._say(messages.outcome_json(self._run.outcome))
+        ended = run.take_end()
         self._run = None
+        self._start_next()  # its program runs while this one's result is brought to disk
+        run.settle(ended)
+        self._report(run)
+
+    def _report(self, run: Run) -> None:
+        if run.outcome is not None:
+            self._effects.about_to("report", run.order.attempt.name)
+            self._say(messages.outcome_json(run.outcome))
 
     def _beat(self) -> None:
         """Say that this process lives, also while its loop copies, hashes or syncs for longer than a lease."""

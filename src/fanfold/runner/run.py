@@ -181,7 +181,11 @@ class Run:
         self.running.terminate()
 
     def on_end(self) -> None:
-        """The program has ended: end what it left behind, take its last words, publish or drop, and clean up."""
+        """The program has ended: take its end, publish or drop its result, and clean up."""
+        self.settle(self.take_end())
+
+    def take_end(self) -> Ended:
+        """End what the program left behind and take its last words; afterwards another one may be started."""
         assert self.running is not None
         ended = self.running.reap()
         self.running.kill()  # first: an orphan that goes on printing would have the last word for ever
@@ -190,6 +194,10 @@ class Run:
         self.running.close()
         self.running = None
         self._log.close()
+        return ended
+
+    def settle(self, ended: Ended) -> None:
+        """Publish or drop what it made, and clean up."""
         self._judge(ended)
         self.clean()
 
