@@ -28,6 +28,9 @@ ATTEMPT = "FANFOLD_ATTEMPT"
 PARAMS_FILE = "FANFOLD_PARAMS_FILE"
 RESULTS_INDEX = "FANFOLD_RESULTS_INDEX"
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Tell numerical libraries how many threads to use: as many as the block's `min_cpu`."""
+
 CHUNK_FILE = "data.bin"
 """The one file in TASK_DIR."""
 

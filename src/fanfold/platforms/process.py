@@ -10,6 +10,7 @@ import os
 import sys
 
 from fanfold.effects import Effects
+from fanfold.jobs import contract
 from fanfold.platforms import bubblewrap
 from fanfold.platforms.cgroups import Group, remove_left, tree
 from fanfold.platforms.prepared import Preparation, Prepared, RunningProgram
@@ -20,8 +21,8 @@ from fanfold.runner.imports import modules_before
 from fanfold.runner.process_tree import end_children
 
 MOST_KEPT = 4
-_INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "FANFOLD_JOB_ID")
-"""What a zygote is told of a program's environment: what an interpreter reads at its start, and whose it is."""
+_INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", contract.JOB_ID, *contract.THREADS)
+"""What a zygote is told of a program's environment: what is read at a start or an import, and whose it is."""
 
 
 class ProcessPlatform:

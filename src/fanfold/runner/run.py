@@ -140,6 +140,7 @@ class Run:
             **self.order.secrets,
             **base,
             "PYTHONDONTWRITEBYTECODE": "1",
+            **dict.fromkeys(contract.THREADS, str(max(1, int(self.order.device.cores)))),
             **self.order.env,
             **{name: str(self._folders.reads) for name in shape.reads},
             shape.writes: str(self._folders.writes),
