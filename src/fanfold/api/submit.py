@@ -56,9 +56,10 @@ def _once(services: Services, caller: Caller, key: str, digest: str, act: Act, a
 
 def _created(request: Request, caller: Caller, services: Services, body: JobRequest) -> dict[str, Any]:
     draft = _with_template(caller, services, body)
-    warnings = config_warnings(body.config) if body.config else ()
+    if body.config is not None:
+        draft["warnings"] = config_warnings(body.config)
     if body.job_id is None:
-        job = services.jobs.create(caller.account_id, caller.user_name, **draft, warnings=warnings)
+        job = services.jobs.create(caller.account_id, caller.user_name, **draft)
     else:
         job = services.jobs.create_or_edit(caller.account_id, caller.user_name, body.job_id, **draft)
     audited(request, services, caller, "job.create", job.id)

@@ -388,7 +388,7 @@ def _stop_above(config: JobConfig, num_chunks: int) -> int:
 DRAFT_FIELDS = frozenset(
     {
         *("name", "description", "template_id", "tags", "config", "priority", "regions", "params"),
-        *("data_source", "data_destination", "start_at"),
+        *("data_source", "data_destination", "start_at", "warnings"),
     }
 )
 

@@ -27,6 +27,7 @@ from fanfold.jobs.lifecycle import (
     step,
 )
 from fanfold.jobs.models import DataRef, Job, JobConfig, JobState
+from fanfold.jobs.retention import data_ends_at
 from fanfold.ports.clock import Clock
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
@@ -130,6 +131,10 @@ class JobService:
         if job.state not in ENDED or (job.state is JobState.COMPLETE and not job.partial):
             said = "only a failed job, or a partial one, can be tried again"
             raise NotAllowedNow(f"job '{job_id}' is in state {job.state.value}; {said}")
+        kept_until = data_ends_at(job)
+        if kept_until is not None and kept_until <= self._clock.now():
+            said = f"its chunks and results were kept for {job.config.retention_days:g} days (config.retentionDays)"
+            raise NotAllowedNow(f"job '{job_id}' cannot be tried again: {said} and are gone; make a new job")
         tags = replace(job.tags, app=app or job.tags.app, assembler=assembler or job.tags.assembler)
         blocks, _ = self._validator.checked(replace(job, tags=tags))
         return self._woken(self._store.advance(step(job, RetryAccepted(by, blocks), self._clock.now())))

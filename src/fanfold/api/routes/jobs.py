@@ -12,7 +12,7 @@ from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.routes import listings
 from fanfold.api.submit import create, edit_data, job_answer, run_job
-from fanfold.api.translate import config_of, params_of_patch
+from fanfold.api.translate import config_of, config_warnings, params_of_patch
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import Limited
 from fanfold.jobs.models import Job
@@ -91,7 +91,9 @@ def patch_config(
 ) -> Any:
     """Set a draft's configuration, given bare or under `config`."""
     found = services.jobs.get(caller.account_id, job_id)
-    job = services.jobs.edit(caller.account_id, job_id, config=config_of(body.config or body, found.config))
+    wanted = body.config or body
+    changes = {"config": config_of(wanted, found.config), "warnings": config_warnings(wanted)}
+    job = services.jobs.edit(caller.account_id, job_id, **changes)
     audited(request, services, caller, "job.config", job_id)
     return job_answer(services, caller, job)
 
