@@ -18,9 +18,10 @@ ENDED_AT = after(5)
 
 
 def advanced(store: Store, job_id: str, event: Event, at: datetime = NOON, tasks: Sequence[Task] = ()) -> Job:
-    """The job after one more event."""
-    store.advance(step(store.job(job_id), event, at, tasks))
-    return store.job(job_id)
+    """The job after one more event, as its writer is told and everybody else reads it."""
+    told = store.advance(step(store.job(job_id), event, at, tasks))
+    assert told == store.job(job_id)
+    return told
 
 
 def drafted(store: Store, job_id: str = "job", **fields: Any) -> Job:

@@ -4,6 +4,7 @@ was computed from changes nothing and says so."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -71,15 +72,8 @@ class SqlStore:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
             if after.deleted_at is not None:
                 connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
-            if isinstance(step.event, RetryAccepted):
-                connection.execute(queries.count_anew(before.id))
             _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
-            if after.state in ENDED and before.state not in ENDED:
-                _end_tasks(connection, after, step.at)
-            if isinstance(step.event, ChunksPublished) and step.event.reopened:
-                _reopen_tasks(connection, after, step.at)
-            _insert_tasks(connection, after, step.tasks)
-        return after
+            return _counted(connection, after) if _write_tasks(connection, step) else after
 
     def due_jobs(self, now: datetime, limit: int) -> list[Job]:
         """See `ports.store`."""
@@ -272,8 +266,29 @@ def _record(connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(sa.insert(events), rows)
 
 
-def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> None:
-    """Write a job's new tasks in batches and count them in the same transaction."""
+def _write_tasks(connection: Connection, step: Step) -> bool:
+    """What a step does to the job's tasks; says whether their counts may have changed."""
+    job, counted = step.after, False
+    if isinstance(step.event, RetryAccepted):
+        connection.execute(queries.count_anew(job.id))
+        counted = True
+    if job.state in ENDED and step.before.state not in ENDED:
+        _end_tasks(connection, job, step.at)
+        counted = True
+    if isinstance(step.event, ChunksPublished) and step.event.reopened:
+        _reopen_tasks(connection, job, step.at)
+        counted = True
+    return _insert_tasks(connection, job, step.tasks) or counted
+
+
+def _counted(connection: Connection, job: Job) -> Job:
+    """The job with its tasks as they are counted now."""
+    row = connection.execute(sa.select(jobs).where(jobs.c.id == job.id)).mappings().one()
+    return replace(job, tally=job_of(row).tally)
+
+
+def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> bool:
+    """Write a job's new tasks in batches and count them in the same transaction; says whether there were any."""
     walk = iter(new)
     opened = listed = 0
     while batch := list(islice(walk, BATCH)):
@@ -282,6 +297,7 @@ def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> None
         listed += sum(task.key.role is Role.APP for task in batch)
     if opened:
         connection.execute(queries.add_to_tally(), {"of_job": job.id, "open": opened, "total": listed})
+    return opened > 0
 
 
 def _reopen_tasks(connection: Connection, job: Job, at: datetime) -> None:
