@@ -1,6 +1,7 @@
 """What a sandboxed program cannot do, and what is told of one that hits a limit. The next program is always well."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -118,3 +119,14 @@ def test_a_program_that_runs_for_longer_than_zygotes_wait_is_left_alone(starter:
     assert running.reap().status == 0
     patient.platform.tidy()
     assert children() == []
+
+
+def test_a_process_that_was_there_before_is_left_alone(starter: Starter) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        later = Starter(starter.place, starter.rules)
+        try:
+            later.run("print(1)")
+            assert stranger.poll() is None
+        finally:
+            later.platform.close()
+            stranger.kill()

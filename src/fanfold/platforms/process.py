@@ -18,7 +18,7 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.platform import Platform, Program, Rules, Running, Walls
 from fanfold.runner import zygote
 from fanfold.runner.imports import modules_before
-from fanfold.runner.process_tree import end_children
+from fanfold.runner.process_tree import children, end_children
 
 MOST_KEPT = 4
 _INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", contract.JOB_ID, *contract.THREADS)
@@ -33,6 +33,7 @@ class ProcessPlatform:
         self._clock = clock
         self._rules = rules or Rules()
         self._kept: dict[Walls, Prepared] = {}
+        self._strangers = frozenset(children())
         if tree().version:
             remove_left()
 
@@ -74,8 +75,9 @@ class ProcessPlatform:
             prepared.let_go()
 
     def _end_others(self) -> None:
-        """End every child of this process that is no zygote: what programs left to it."""
-        end_children(frozenset(prepared.pid for prepared in self._kept.values() if prepared.alive))
+        """End what programs left to this process: every child but zygotes and those that were there before."""
+        zygotes = frozenset(prepared.pid for prepared in self._kept.values() if prepared.alive)
+        end_children(self._strangers | zygotes)
 
     def _walled(self, walls: Walls) -> bool:
         return self._rules.isolation == "on" and not walls.trusted
