@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import PlainTextResponse
 
 from fanfold import __version__
 from fanfold.api.context import Services, services_of
@@ -28,7 +29,13 @@ def ready(services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]
     return {"status": "ready"}
 
 
-@router.get("/metrics")
-def metrics(request: Request) -> Response:
+class Exposition(PlainTextResponse):
+    """Prometheus' text format."""
+
+    media_type = "text/plain; version=0.0.4"
+
+
+@router.get("/metrics", response_class=Exposition)
+def metrics(request: Request) -> Exposition:
     """What Prometheus reads."""
-    return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Exposition(request.app.state.metrics.text())
