@@ -53,5 +53,6 @@ class Database:
         self._listeners.append(listener)
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+        """Let go of the database, when nobody writes to it."""
+        with self._write_lock:
+            self._engine.dispose()
