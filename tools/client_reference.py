@@ -31,10 +31,9 @@ from fanfold.wire.jobs import (
     JobJobConfig,
     JobProgress,
     JobResult,
-    TaskAttempt,
-    TaskTask,
 )
 from fanfold.wire.logs import LogEntry, LogsAnswer
+from fanfold.wire.tasks import TaskAttempt, TaskTask
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "client.md"
 OPENING = """# The Python client

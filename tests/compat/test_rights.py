@@ -59,7 +59,7 @@ def _of_job() -> dict[str, Row]:
             found[f"POST /v1/customer/jobs/{name}/{{job_id}}"] = Row(SUBMIT, "job", body)
     for name in ("run", "abort"):
         found[f"POST /v1/customer/jobs/{name}/{{job_id}}"] = JOB_SUBMIT
-    for path in ("", "/results", "/tasks", "/estimation", "/logs/download", "/logs/stream"):
+    for path in ("", "/results", "/tasks", "/failures", "/estimation", "/logs/download", "/logs/stream"):
         found[f"GET /v1/customer/jobs/{{job_id}}{path}"] = JOB_READ
     found["GET /v1/customer/jobs/estimation/{job_id}"] = JOB_READ
     found["GET /v1/customer/jobs/{job_id}/tasks/{task_id}"] = Row(READ, "task")

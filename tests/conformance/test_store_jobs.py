@@ -9,9 +9,22 @@ import pytest
 
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs import lifecycle
+from fanfold.jobs.failures import Cause
 from fanfold.jobs.lifecycle import ACTIVE, step
-from fanfold.jobs.models import JobConfig, JobState, OnFailure, Priority, Role, Tally, TaskKey, TaskState
-from fanfold.ports.store import JobFilter, Store
+from fanfold.jobs.models import (
+    Job,
+    JobConfig,
+    JobState,
+    OnFailure,
+    Priority,
+    RetryWhat,
+    Role,
+    Tally,
+    Task,
+    TaskKey,
+    TaskState,
+)
+from fanfold.ports.store import Finished, JobFilter, Store
 from tests.conformance.scenes import advanced, brought_to, claimed, complete_all, drafted, end, failure, success
 from tests.values import NOON, ROAD, a_job, a_task, after
 
@@ -362,6 +375,44 @@ def test_a_retry_schedules_again_what_did_not_complete_and_counts_what_did(store
     complete_all_after(store, LATER)
     assert due(store, LATER) == ["job"]
     assert [task.fence for task in store.tasks("job")[0]] == [1, 2, 1]
+
+
+def test_a_retry_of_one_group_leaves_the_other_failures(store: Store) -> None:
+    brought_to(store, JobState.PARTITIONED)
+    one, other, last = claimed(store, 3)
+    store.finish([failed_with(one, "no disk"), failed_with(other, "no net"), end(last, success(last))])
+    groups = store.failure_groups("job", 10)
+    assert [(group.message, group.count, group.first_index) for group in sorted(groups, key=lambda g: g.message)] == [
+        ("no disk", 1, 0),
+        ("no net", 1, 1),
+    ]
+    [net] = [group.id for group in groups if group.message == "no net"]
+    job = reopened(store, RetryWhat.FAILED, net)
+    assert replace(job.tally, bytes_in=0, bytes_out=0) == Tally(open=1, total=3, done=1, failed=1)
+    assert [task.key.index for task in claimed(store, 10, at=LATER)] == [1]
+
+
+def test_a_retry_of_the_merge_schedules_no_task(store: Store) -> None:
+    brought_to(store, JobState.PARTITIONED)
+    complete_all(store)
+    job = reopened(store, RetryWhat.MERGE, "")
+    assert replace(job.tally, bytes_in=0, bytes_out=0) == Tally(open=0, total=3, done=3)
+    assert due(store, LATER) == ["job"]
+
+
+def failed_with(task: Task, exception: str) -> Finished:
+    outcome = replace(failure(task, final=True), cause=Cause(exception))
+    return end(task, outcome)
+
+
+def reopened(store: Store, what: RetryWhat, failure_id: str) -> Job:
+    """The job in a further round, its chunks published again."""
+    failed = advanced(store, "job", lifecycle.Failed("tasks_failed", "too many"))
+    assert failed.blocks is not None
+    advanced(store, "job", lifecycle.RetryAccepted("ann", failed.blocks, what, failure_id), LATER)
+    for event in (lifecycle.EngineFound(), lifecycle.SourceStaged(1, 10)):
+        advanced(store, "job", event, LATER)
+    return advanced(store, "job", lifecycle.ChunksPublished(3, reopened=True), LATER)
 
 
 def complete_all_after(store: Store, at: datetime) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.models import (
     DataRef,
     Job,
@@ -15,7 +16,9 @@ from fanfold.jobs.models import (
     OnFailure,
     Priority,
     Regions,
+    Role,
     Task,
+    TaskKey,
 )
 from fanfold.jobs.progress import progress_of
 from fanfold.jobs.secrets import OWN_PREFIX
@@ -151,6 +154,8 @@ def task_json(task: Task) -> dict[str, Any]:
         "bytesIn": task.usage.bytes_in,
         "bytesOut": task.usage.bytes_out,
         "reusedFrom": None,
+        "block": task.block or None,
+        "failureId": task.failure_id or None,
     }
 
 
@@ -164,11 +169,25 @@ def attempt_json(record: AttemptRecord) -> dict[str, Any]:
         "errorMessage": record.message,
         "exitCode": record.exit_code,
         "runner": record.runner,
+        "block": record.block,
         "assignedAt": rfc3339(record.assigned_at),
         "startedAt": rfc3339(record.started_at),
         "endedAt": rfc3339(record.ended_at),
         "cpuSeconds": record.usage.cpu_s,
         "maxMemory": record.usage.max_memory_bytes,
+    }
+
+
+def failure_json(job: Job, group: FailureGroup) -> dict[str, Any]:
+    """A group of failures."""
+    return {
+        "id": group.id,
+        "reason": group.reason,
+        "message": group.message,
+        "frame": group.frame,
+        "count": group.count,
+        "firstAt": rfc3339(group.first_at),
+        "firstTaskId": TaskKey(job.id, Role.APP, group.first_index).task_id,
     }
 
 

@@ -284,18 +284,31 @@ def abort(job_ids: Ids) -> None:
 @app.command("retry")
 def retry(
     job_id: Id,
-    what: Annotated[Literal["failed", "merge"], typer.Option(help="What to do again.")] = "failed",
+    failure: Annotated[str, typer.Option(help="Only the chunks of this group; see fanfold job failures.")] = "",
+    merge_only: Annotated[bool, typer.Option("--merge-only", help="Run the assembler alone.")] = False,
     app_tag: Annotated[str, typer.Option("--app", help="With another version of the app.")] = "",
     assembler: Annotated[str, typer.Option(help="With another version of the assembler.")] = "",
     json: Json = False,
 ) -> None:
-    """Do the failed part of a job again; what finished is kept."""
+    """Do the failed part of a job again, in a new round; what finished is kept."""
     with connected(json) as client:
-        job = client.jobs.retry(job_id, what, app_tag, assembler)
+        job = client.jobs.retry(job_id, "merge" if merge_only else "failed", failure, app_tag, assembler)
     if json:
         print_json(job.info)
     else:
         print(f"{job.id} is in round {job.info.round}")
+
+
+@app.command("failures")
+def failures(job_id: Id, json: Json = False) -> None:
+    """List what failed a job's tasks: how many failed alike, and the first of them."""
+    with connected(json) as client:
+        found = client.jobs.failures(job_id)
+    if json:
+        print_json(list(found))
+        return
+    rows = [(group.id, group.count, group.reason, group.message, group.frame, group.first_task_id) for group in found]
+    print_table(("id", "tasks", "reason", "message", "frame", "first task"), rows)
 
 
 @app.command("delete")

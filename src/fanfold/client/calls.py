@@ -18,12 +18,10 @@ from fanfold.wire.jobs import (
     JobAnswer,
     JobsAnswer,
     ResultsAnswer,
-    RunningTasksAnswer,
     Stats,
-    TaskAnswer,
-    TasksAnswer,
 )
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.tasks import FailuresAnswer, RunningTasksAnswer, TaskAnswer, TasksAnswer
 
 JOBS = "/v1/customer/jobs"
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -92,6 +90,11 @@ def limit_job(job_id: str, limits: Mapping[str, Any]) -> Call[Generic]:
 def retry_job(job_id: str, wish: Mapping[str, Any]) -> Call[Generic]:
     """POST /jobs/{id}/retry: not repeated when nobody knows whether it arrived."""
     return Call("POST", job_path(job_id, "retry"), reading(Generic), body=body_of(wish), safe=False)
+
+
+def job_failures(job_id: str) -> Call[FailuresAnswer]:
+    """GET /jobs/{id}/failures."""
+    return Call("GET", job_path(job_id, "failures"), reading(FailuresAnswer))
 
 
 def delete_job(job_id: str) -> Call[Generic]:

@@ -12,8 +12,8 @@ How it is used: somebody holds a job and an event and calls `step(job, event, at
 must be written, or `IllegalMove` and nothing has changed. `store.advance(step)` writes it, if the row is still the one
 `step` saw, together with the event and the tasks that the new state opens. Nobody else assigns a state.
 
-What a state asks for is derived from the state (`WORK`), never remembered: after a crash the scheduler looks a job up
-and does that work again. So every piece of work is safe to repeat.
+What a state asks for is derived from the state (`jobs.work`), never remembered: after a crash the scheduler looks a job
+up and does that work again. So every piece of work is safe to repeat.
 """
 
 from __future__ import annotations
@@ -21,43 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from fanfold.errors import IllegalMove
-from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, OnFailure, Tally, Task
+from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, OnFailure, Priority, RetryWhat, Tally, Task
 
 ACTIVE = frozenset(JobState) - {JobState.NEW, JobState.COMPLETE, JobState.FAILED}
 ENDED = frozenset({JobState.COMPLETE, JobState.FAILED})
-
-
-class Work(StrEnum):
-    """The work a state asks for; each is one file of the pipeline and returns one event."""
-
-    NOTHING = "nothing"
-    PREPARE = "prepare"
-    FETCH = "fetch"
-    PARTITION = "partition"
-    FEED = "feed"
-    SETTLE = "settle"
-    ASSEMBLE = "assemble"
-    BEGIN_DELIVERY = "begin delivery"
-    DELIVER = "deliver"
-
-
-WORK: Mapping[JobState, Work] = {
-    JobState.NEW: Work.NOTHING,  # a person's draft
-    JobState.STARTED: Work.PREPARE,  # wait for start_at, the partition queue and an engine that fits
-    JobState.UPLOADING: Work.FETCH,  # list and stage the input
-    JobState.PARTITIONING: Work.PARTITION,  # plan chunks, or publish those the partitioner wrote
-    JobState.PARTITIONED: Work.FEED,  # tasks run; judge them when they have ended
-    JobState.TASKS_COMPLETED: Work.SETTLE,  # give every result file its name for the assembler
-    JobState.MERGING: Work.ASSEMBLE,  # take the assembler's output
-    JobState.MERGED: Work.BEGIN_DELIVERY,  # nothing but the next state
-    JobState.DOWNLOADING: Work.DELIVER,  # write the output to its destination
-    JobState.COMPLETE: Work.NOTHING,
-    JobState.FAILED: Work.NOTHING,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +77,11 @@ class TasksEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class ResultsSettled(Event):
-    """Every result file has its name for the assembler."""
+    """Every result file has its name for the assembler. `merge_round` is the round whose assembler makes the output, or
+    has made it: an earlier one where nothing that it was given has changed."""
 
     files: int
+    merge_round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +122,13 @@ class Aborted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RetryAccepted(Event):
-    """A new round begins with what the earlier ones finished."""
+    """A new round begins with what the earlier ones finished. `failure_id` names the group of failures that is tried
+    again; "" means all."""
 
     by: str
     blocks: JobBlocks
+    what: RetryWhat = RetryWhat.FAILED
+    failure_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +172,7 @@ class Limited(Event):
     """Its limits changed while it runs."""
 
     config: JobConfig
+    priority: Priority
     by: str
 
 
@@ -308,10 +284,12 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
         case RetryAccepted():
             if job.state is JobState.COMPLETE and not job.partial:
                 raise IllegalMove(f"job '{job.id}' is complete with every task done: there is nothing to retry")
-            return _clock_started(_next_round(job, event.blocks), at)
+            return _clock_started(_next_round(job, event), at)
+        case ResultsSettled():
+            return replace(job, merge_round=event.merge_round)
         case ChunksPublished():
             warnings = job.warnings + event.warnings
-            limit = _stop_above(job.config, event.num_chunks)
+            limit = event.num_chunks if job.retry_failure_id else _stop_above(job.config, event.num_chunks)
             return replace(job, num_chunks=event.num_chunks, stop_above_failures=limit, warnings=warnings)
         case TasksEnded():
             return replace(job, partial=event.failed > 0)
@@ -330,7 +308,7 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
         case Resumed():
             return _resumed(job, at)
         case Limited():
-            return _limited(job, event.config)
+            return replace(_limited(job, event.config), priority=event.priority)
         case AbortAsked():
             return replace(job, abort_asked_by=event.by, due_at=at)
         case Deleted():
@@ -345,11 +323,13 @@ def _clock_started(job: Job, at: datetime) -> Job:
     return replace(job, submitted_at=at, started_at=started, ended_at=None, deadline_at=deadline)
 
 
-def _next_round(job: Job, blocks: JobBlocks) -> Job:
+def _next_round(job: Job, event: RetryAccepted) -> Job:
     return replace(
         job,
         round=job.round + 1,
-        blocks=blocks,
+        blocks=event.blocks,
+        retry_what=event.what,
+        retry_failure_id=event.failure_id,
         state_timestamps={},
         partial=False,
         failure_reason="",

@@ -66,6 +66,13 @@ class Priority(StrEnum):
     HIGH = "EXECUTION_PRIORITY_HIGH"
 
 
+class RetryWhat(StrEnum):
+    """What a further round does again: failed tasks and what follows from them, or the merge alone."""
+
+    FAILED = "failed"
+    MERGE = "merge"
+
+
 class OnFailure(StrEnum):
     """What happens when more tasks failed than the job tolerates: end at once, or when all tasks have ended."""
 
@@ -153,6 +160,11 @@ class PinnedBlock:
         """Its exact tag, `name@major.minor`."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def release(self) -> str:
+        """Its tag and revision, `name@major.minor#3`: the same content wherever it is named."""
+        return f"{self.tag}#{self.revision}"
+
 
 @dataclass(frozen=True, slots=True)
 class JobBlocks:
@@ -194,7 +206,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, whole. `revision` rises with every change that `advance` writes; tallies change without it."""
+    """One job, whole. `revision` rises with every change that `advance` writes; tallies change without it.
+
+    `merge_round` is the round whose assembler made, or makes, the output. `retry_failure_id` is "" where all failures
+    are retried."""
 
     id: str
     account_id: str
@@ -225,6 +240,9 @@ class Job:
     blocks: JobBlocks | None = None
     num_chunks: int | None = None
     stop_above_failures: int = 0
+    retry_what: RetryWhat = RetryWhat.FAILED
+    retry_failure_id: str = ""
+    merge_round: int = 1
     partial: bool = False
     waiting_reason: str = ""
     failure_reason: str = ""
@@ -339,7 +357,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The work on one chunk (or of one engine) with its current attempt."""
+    """The work on one chunk (or of one engine) with its current attempt. `block` is the release that the last ended
+    attempt ran; `failure_id`, `exception` and `frame` tell of its failure, as `jobs.failures` reads them.
+    `result_key` is equal for work that gives equal results; "" where that is not known."""
 
     key: TaskKey
     created_at: datetime
@@ -361,6 +381,11 @@ class Task:
     exit_code: int | None = None
     reason: str = ""
     error_message: str = ""
+    failure_id: str = ""
+    exception: str = ""
+    frame: str = ""
+    block: str = ""
+    result_key: str = ""
     usage: Usage = field(default_factory=Usage)
     result: ResultManifest | None = None
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from fanfold.jobs.failures import Cause, group_id
 from fanfold.jobs.models import AttemptKey, ResultManifest, Task, TaskState, Usage
 
 OPEN = frozenset({TaskState.SCHEDULED, TaskState.ASSIGNED, TaskState.RECEIVED, TaskState.RUNNING})
@@ -73,6 +74,7 @@ class ProgramFailed(Outcome):
     message: str = ""
     exit_code: int | None = None
     final: bool = False
+    cause: Cause = field(default_factory=Cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,24 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
     match outcome:
         case Succeeded():
             done = replace(told, state=TaskState.COMPLETED, result=outcome.result, exit_code=0)
-            return replace(done, reason="", error_message="", due_at=None)
+            return replace(_because(done, "", Cause()), reason="", error_message="", due_at=None, failure_id="")
         case ProgramFailed():
             failures = max_attempts if outcome.final else task.failures + 1
             failed = replace(told, failures=failures, exit_code=outcome.exit_code, reason=outcome.reason.value)
-            failed = replace(failed, error_message=outcome.message)
+            failed = _because(replace(failed, error_message=outcome.message), outcome.reason.value, outcome.cause)
             return _again_or_failed(failed, failures >= max_attempts, failures, outcome.at)
         case RunnerLost():
             losses = task.losses + 1
             lost = replace(told, losses=losses, exit_code=None, reason=outcome.reason.value)
-            lost = replace(lost, error_message=outcome.message)
+            lost = _because(replace(lost, error_message=outcome.message), outcome.reason.value, Cause())
             return _again_or_failed(lost, losses >= MAX_LOSSES, 0, outcome.at)
         case GivenBack():
             return _scheduled(replace(told, reason=Reason.GIVEN_BACK.value), outcome.at)
     raise AssertionError(f"an outcome of an unknown kind: {outcome!r}")
+
+
+def _because(task: Task, reason: str, cause: Cause) -> Task:
+    return replace(task, failure_id=group_id(reason, cause), exception=cause.exception, frame=cause.frame)
 
 
 def memory_bytes(task: Task, asked: int, most: int | None) -> int:

@@ -6,13 +6,15 @@ that several wrote becomes `stem.{chunkIndex}.suffix` for each of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fanfold.errors import NotFound
 from fanfold.jobs.contract import settled_name
 from fanfold.jobs.lifecycle import OutputMerged, ResultsSettled
-from fanfold.jobs.models import Job, Role, TaskKey, TaskState
+from fanfold.jobs.models import Job, RetryWhat, Role, TaskKey, TaskState
 from fanfold.pipeline.tools import StageResult, Tools, engine_failure, engine_task, failed
 from fanfold.pipeline.workspace import JobFolder
 from fanfold.runner.staging import manifest_files
@@ -43,12 +45,39 @@ def settle(job: Job, tools: Tools) -> StageResult:
     except _NameTaken as err:
         return failed("result_names", str(err))
     _write_index(job, tools, folder, often)
-    return StageResult(ResultsSettled(count), (engine_task(job, Role.ASSEMBLER, tools),))
+    key = _output_key(job, folder)
+    if _is_made(job, tools, folder, key):
+        return StageResult(ResultsSettled(count, job.merge_round))
+    task = replace(engine_task(job, Role.ASSEMBLER, tools), result_key=key)
+    return StageResult(ResultsSettled(count, job.round), (task,))
+
+
+def _output_key(job: Job, folder: JobFolder) -> str:
+    """What the output depends on: every result file and what is missing, the assembler and its params."""
+    assert job.blocks is not None
+    told = {"block": job.blocks.assembler.sha256, "params": dict(job.params.assembler)}
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for path in (folder.merge_inputs, folder.merge_index):
+        with open(path, "rb") as file:
+            key.update(hashlib.file_digest(file, "sha256").digest())
+    return key.hexdigest()
+
+
+def _is_made(job: Job, tools: Tools, folder: JobFolder, key: str) -> bool:
+    """Whether an earlier round's assembler made this very output, so that a retry need not run it again."""
+    if job.round == 1 or job.retry_what is RetryWhat.MERGE:
+        return False
+    try:
+        task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
+    except NotFound:
+        return False
+    made = task.state is TaskState.COMPLETED and task.result_key == key
+    return made and folder.result(task.attempt_key).exists()
 
 
 def assemble(job: Job, tools: Tools) -> StageResult | None:
     """Take the assembler's output when it has ended."""
-    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.round - 1))
+    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
     if task.state is TaskState.FAILED:
         return engine_failure(task, job)
     if task.state is not TaskState.COMPLETED or task.result is None:

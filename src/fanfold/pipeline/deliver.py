@@ -35,7 +35,7 @@ def deliver(job: Job, tools: Tools) -> StageResult | None:
 
 
 def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:
-    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.round - 1))
+    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
     assert task.result is not None
     published = tools.workspace.job(job.id).result(task.attempt_key)
     for file in manifest_files(task.result, published):

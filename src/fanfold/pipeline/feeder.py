@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from fanfold.errors import BadInput, NotFound
@@ -122,7 +123,8 @@ class Feeder:
             return None
         if task.fence != attempt.fence or task.state not in CLAIMED:
             return None
-        return task, self._store.job(attempt.task.job_id).config.max_attempts
+        job = self._store.job(attempt.task.job_id)
+        return _made_by(job, task), job.config.max_attempts
 
     def _lost(self, changes: list[Finished], won: list[Finished]) -> list[Finished]:
         written = {change.before.attempt_key for change in won}
@@ -171,7 +173,7 @@ class Feeder:
         job, job_id = self._job(candidate), candidate.job_id
         claimed = self._store.claim(job_id, count, now, now + self._lease)
         for task in claimed:
-            self._under_way[task.attempt_key] = (task, job.config.max_attempts)
+            self._under_way[task.attempt_key] = (_made_by(job, task), job.config.max_attempts)
         self._executor.start([order for task in claimed if (order := self._order(job, task)) is not None])
         return len(claimed)
 
@@ -244,3 +246,9 @@ class Feeder:
             now = self._clock.now()
             taken += len(self._finish(GivenBack(task.attempt_key, now) for task in stale))
         return taken
+
+
+def _made_by(job: Job, task: Task) -> Task:
+    """The task with the release that its attempt runs."""
+    assert job.blocks is not None
+    return replace(task, block=job.blocks.of(task.key.role).release)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fanfold.jobs.lifecycle import TasksEnded
-from fanfold.jobs.models import Job, OnFailure, TaskState
+from fanfold.jobs.models import Job, TaskState
 from fanfold.pipeline.tools import StageResult, Tools, failed
 
 
@@ -11,7 +11,7 @@ def judge(job: Job, tools: Tools) -> StageResult | None:
     """All ended well enough, too many failed, or not to be told yet."""
     tally = job.tally
     allowed = job.config.failures_allowed(tally.total)
-    if tally.failed > allowed and (tally.open == 0 or job.config.on_failure is OnFailure.STOP):
+    if tally.failed > allowed and (tally.open == 0 or tally.failed > job.stop_above_failures):
         return failed("tasks_failed", _what_failed(job, tools, allowed))
     if tally.open:
         return None

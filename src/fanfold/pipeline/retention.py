@@ -39,7 +39,7 @@ class Retention:
     def _drop_output(self, job: Job) -> None:
         """The links are over: the assembler's result goes, the rest stays until its own time."""
         try:
-            task = self._store.task(TaskKey(job.id, Role.ASSEMBLER, job.round - 1))
+            task = self._store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
         except NotFound:
             return
         folder = self._workspace.job(job.id)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
-from fanfold.jobs.lifecycle import ACTIVE, ENDED, WORK, Event, Failed, Waited, Work, step
+from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Waited, step
 from fanfold.jobs.models import Job, JobState
+from fanfold.jobs.work import WORK, Work
 from fanfold.pipeline.assemble import assemble, settle
 from fanfold.pipeline.deliver import begin_delivery, deliver
 from fanfold.pipeline.feeder import Feeder

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
 from fanfold.jobs.lifecycle import Step
 from fanfold.jobs.models import AttemptKey, Job, JobState, ResultManifest, Task, TaskKey, TaskState, Usage
@@ -41,6 +42,7 @@ class AttemptRecord:
     message: str
     exit_code: int | None
     runner: str
+    block: str
     assigned_at: datetime | None
     started_at: datetime | None
     ended_at: datetime
@@ -143,6 +145,9 @@ class Store(Protocol):
         self, job_id: str, states: Sequence[TaskState] = (), limit: int = 100, offset: int = 0
     ) -> tuple[list[Task], int]:
         """One page of a job's app tasks by chunk index, and how many there are in all."""
+
+    def failure_groups(self, job_id: str, most: int) -> list[FailureGroup]:
+        """The failed app tasks of a job by what failed them, the largest group first; at most so many groups."""
 
     def attempts(self, key: TaskKey) -> list[AttemptRecord]:
         """The ended attempts of a task, first to last."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.failures import Cause
 from fanfold.jobs.models import AttemptKey, Role, TaskKey, Usage
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
 from fanfold.ports.executor import Input, RunOrder, Told
@@ -114,7 +115,7 @@ def outcome_json(outcome: Outcome) -> Message:
         case Succeeded():
             message["result"] = result_json(outcome.result)
         case ProgramFailed():
-            more = {"exit_code": outcome.exit_code, "final": outcome.final}
+            more = {"exit_code": outcome.exit_code, "final": outcome.final, "cause": asdict(outcome.cause)}
             message |= {"reason": outcome.reason.value, "message": outcome.message, **more}
         case RunnerLost():
             message |= {"reason": outcome.reason.value, "message": outcome.message}
@@ -126,6 +127,8 @@ def outcome_of(data: Message) -> Outcome:
     more: dict[str, Any] = {name: data[name] for name in ("message", "exit_code", "final") if name in data}
     if "reason" in data:
         more["reason"] = Reason(data["reason"])
+    if "cause" in data:
+        more["cause"] = Cause(**data["cause"])
     if "result" in data:
         more["result"] = result_of(data["result"])
     started = data["started_at"]

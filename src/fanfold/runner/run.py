@@ -19,6 +19,7 @@ from pathlib import Path
 from fanfold.effects import Effects
 from fanfold.errors import OutOfSpace
 from fanfold.jobs import contract
+from fanfold.jobs.failures import cause_of
 from fanfold.jobs.models import Usage
 from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
@@ -260,6 +261,7 @@ class Run:
             message=self._mask(message),
             exit_code=ended.status if ended and ended.status >= 0 else None,
             final=final,
+            cause=cause_of(self._log.tail),
         )
 
     def _cannot_start(self, err: OSError) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fanfold.errors import Conflict, LostRace, NotAllowedNow, NotFound, Refused
+from fanfold.errors import BadInput, Conflict, LostRace, NotAllowedNow, NotFound, Problem, Refused
+from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.lifecycle import (
     ENDED,
     AbortAsked,
@@ -26,7 +27,7 @@ from fanfold.jobs.lifecycle import (
     RunAccepted,
     step,
 )
-from fanfold.jobs.models import DataRef, Job, JobConfig, JobState
+from fanfold.jobs.models import DataRef, Job, JobConfig, JobState, RetryWhat
 from fanfold.jobs.retention import data_ends_at
 from fanfold.ports.clock import Clock
 from fanfold.ports.signals import Signal
@@ -35,7 +36,21 @@ from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
 from fanfold.services.validation import Validator
 
 RACES = 20
+MOST_GROUPS = 1000
 NO_SECRETS = NoPlaceSecrets()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a further round shall do again, and with which other versions; "" keeps what the job has."""
+
+    what: RetryWhat = RetryWhat.FAILED
+    failure_id: str = ""
+    app: str = ""
+    assembler: str = ""
+
+
+EVERYTHING = Retry()
 
 
 class JobService:
@@ -125,7 +140,7 @@ class JobService:
         event = RunAccepted(blocks, config or job.config, by)
         return self._woken(self._store.advance(step(job, event, self._clock.now())))
 
-    def retry(self, account_id: str, job_id: str, by: str, app: str = "", assembler: str = "") -> Job:
+    def retry(self, account_id: str, job_id: str, by: str, wish: Retry = EVERYTHING) -> Job:
         """Open a new round of a job that failed or is partial: what finished is kept, the rest is run again."""
         job = self.get(account_id, job_id)
         if job.state not in ENDED or (job.state is JobState.COMPLETE and not job.partial):
@@ -135,9 +150,27 @@ class JobService:
         if kept_until is not None and kept_until <= self._clock.now():
             said = f"its chunks and results were kept for {job.config.retention_days:g} days (config.retentionDays)"
             raise NotAllowedNow(f"job '{job_id}' cannot be tried again: {said} and are gone; make a new job")
-        tags = replace(job.tags, app=app or job.tags.app, assembler=assembler or job.tags.assembler)
+        self._check_retry(job, wish)
+        tags = replace(job.tags, app=wish.app or job.tags.app, assembler=wish.assembler or job.tags.assembler)
         blocks, _ = self._validator.checked(replace(job, tags=tags))
-        return self._woken(self._store.advance(step(job, RetryAccepted(by, blocks), self._clock.now())))
+        event = RetryAccepted(by, blocks, wish.what, wish.failure_id)
+        return self._woken(self._store.advance(step(job, event, self._clock.now())))
+
+    def _check_retry(self, job: Job, wish: Retry) -> None:
+        """Whether there is what shall be done again."""
+        if wish.what is RetryWhat.MERGE:
+            if wish.app or wish.failure_id:
+                said = "a merge alone runs no chunk: leave out the app and the failure group"
+                raise BadInput("the retry is not right", [Problem("what", said)])
+            if problem := _no_merge(job):
+                raise NotAllowedNow(f"job '{job.id}' has no results to be merged again: {problem}; retry what failed")
+        elif wish.failure_id and all(group.id != wish.failure_id for group in self.failures(job)):
+            said = f"job '{job.id}' has no group of failures '{wish.failure_id[:100]}'; see its failures"
+            raise BadInput("the retry is not right", [Problem("failureId", said)])
+
+    def failures(self, job: Job) -> list[FailureGroup]:
+        """The failed tasks of a job by what failed them, the largest group first."""
+        return self._store.failure_groups(job.id, MOST_GROUPS)
 
     def abort(self, account_id: str, job_id: str, by: str) -> Job:
         """End a job: a draft is deleted, a running one fails; an ended one stays as it is. Safe to repeat."""
@@ -190,6 +223,18 @@ class JobService:
             except LostRace:
                 continue
         raise LostRace(f"job '{job_id}' is changed by others all the time; try again")
+
+
+def _no_merge(job: Job) -> str:
+    """Why the assembler of an ended job cannot be run over what is there; "" where it can."""
+    tally = job.tally
+    if job.num_chunks is None:
+        return "it failed before its chunks were made"
+    if tally.done + tally.failed < tally.total:
+        return f"{tally.total - tally.done - tally.failed} of its chunks were not tried"
+    if tally.failed > job.config.failures_allowed(tally.total):
+        return f"{tally.failed} of its chunks failed, {job.config.failures_allowed(tally.total)} are tolerated"
+    return ""
 
 
 def _running(job: Job) -> bool:

@@ -59,12 +59,12 @@ class ResultService:
         expires_at = links_end_at(job)
         if expires_at is None or expires_at <= self._clock.now():
             return []
-        task = self._store.task(_assembler(job.id, job.round))
+        task = self._store.task(_assembler(job.id, job.merge_round))
         made_at = job.ended_at or job.created_at
         return [
             ResultLink(
                 name=file.path,
-                link=self._public_url + self._signer.link(_path(job.id, job.round, file.path), expires_at),
+                link=self._public_url + self._signer.link(_path(job.id, job.merge_round, file.path), expires_at),
                 size_bytes=file.size_bytes,
                 sha256=file.sha256,
                 created_at=made_at,

@@ -23,7 +23,8 @@ _OPEN = sorted(state.value for state in OPEN)
 
 END_COLUMNS = (
     *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
-    *("reason", "error_message", "cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "result"),
+    *("reason", "error_message", "failure_id", "exception", "frame", "block"),
+    *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "result"),
 )
 
 
@@ -230,11 +231,28 @@ def tally_of_ends(job_id: str, changes: Sequence[Finished]) -> dict[str, Any]:
     }
 
 
-def reopen_tasks(job_id: str, at: datetime) -> sa.Update:
-    """Schedule a job's app tasks that failed or were aborted once more, with their counts of failures at zero."""
-    ended = [TaskState.FAILED.value, TaskState.ABORTED.value]
+def reopen_tasks(job_id: str, at: datetime, failure_id: str) -> sa.Update:
+    """Schedule a job's app tasks that were aborted, and those that failed, all or of one group, once more, with their
+    counts of failures at zero."""
+    failed = tasks.c.state == TaskState.FAILED.value
+    if failure_id:
+        failed &= tasks.c.failure_id == failure_id
+    wanted = sa.or_(tasks.c.state == TaskState.ABORTED.value, failed)
     values = {"state": TaskState.SCHEDULED.value, "due_at": at, "failures": 0, "losses": 0, "ended_at": None}
-    return sa.update(tasks).where(*app_tasks(job_id, []), tasks.c.state.in_(ended)).values(**values)
+    return sa.update(tasks).where(*app_tasks(job_id, []), wanted).values(**values)
+
+
+def failure_groups(job_id: str, most: int) -> sa.Select[Any]:
+    """How many failed tasks each group has, the largest first."""
+    count = sa.func.count().label("count_")
+    wanted = sa.select(tasks.c.failure_id, count).where(*app_tasks(job_id, [TaskState.FAILED]))
+    return wanted.group_by(tasks.c.failure_id).order_by(count.desc(), tasks.c.failure_id).limit(most)
+
+
+def first_failed(job_id: str, failure_id: str) -> sa.Select[Any]:
+    """The failed task of a group that ended first."""
+    where = (*app_tasks(job_id, [TaskState.FAILED]), tasks.c.failure_id == failure_id)
+    return sa.select(tasks).where(*where).order_by(tasks.c.ended_at, tasks.c.chunk_index).limit(1)
 
 
 def count_anew(job_id: str) -> sa.Update:
@@ -257,7 +275,7 @@ def count_anew(job_id: str) -> sa.Update:
 
 def record_aborted_attempts(job_id: str, at: datetime, reason: str) -> sa.Insert:
     """Put the attempts that are under way on record as aborted."""
-    same = ("job_id", "role", "chunk_index", "fence", "attempt", "runner", "assigned_at", "started_at")
+    same = ("job_id", "role", "chunk_index", "fence", "attempt", "runner", "block", "assigned_at", "started_at")
     told = {
         "outcome": sa.literal("Aborted"),
         "reason": sa.literal(reason),

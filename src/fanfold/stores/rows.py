@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.lifecycle import Event
 from fanfold.jobs.models import (
     AttemptKey,
@@ -23,6 +24,7 @@ from fanfold.jobs.models import (
     PinnedBlock,
     Priority,
     Regions,
+    RetryWhat,
     Role,
     Tally,
     Task,
@@ -38,7 +40,8 @@ Row = Mapping[Any, Any]
 _PLAIN = (
     *("id", "account_id", "name", "description", "template_id", "revision", "round", "created_at", "start_at"),
     *("submitted_at", "started_at", "ended_at", "deleted_at", "due_at", "deadline_at", "paused_at", "abort_asked_by"),
-    *("num_chunks", "stop_above_failures", "partial", "waiting_reason", "failure_reason", "error_message"),
+    *("num_chunks", "stop_above_failures", "retry_failure_id", "merge_round", "partial", "waiting_reason"),
+    *("failure_reason", "error_message"),
     *("num_units_estimation", "payment_amount"),
 )
 
@@ -51,6 +54,7 @@ def job_row(job: Job) -> dict[str, Any]:
     return row | {
         "state": job.state.value,
         "priority": job.priority.value,
+        "retry_what": job.retry_what.value,
         "tags": asdict(job.tags),
         "config": config,
         "regions": asdict(job.regions),
@@ -77,6 +81,7 @@ def job_of(row: Row) -> Job:
         **{name: row[name] for name in _PLAIN},
         state=JobState(row["state"]),
         priority=Priority(row["priority"]),
+        retry_what=RetryWhat(row["retry_what"]),
         tags=BlockTags(**row["tags"]),
         config=_config_of(row["config"]),
         regions=Regions(tuple(row["regions"]["whitelist"]), tuple(row["regions"]["blacklist"])),
@@ -119,6 +124,7 @@ def task_row(task: Task) -> dict[str, Any]:
         **{name: getattr(task, name) for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
         **{name: getattr(task, name) for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
         **{name: getattr(task, name) for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
+        **{name: getattr(task, name) for name in ("failure_id", "exception", "frame", "block", "result_key")},
         **asdict(task.usage),
         "result": None if task.result is None else result_json(task.result),
     }
@@ -134,6 +140,7 @@ def task_of(row: Row) -> Task:
         **{name: row[name] for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
         **{name: row[name] for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
         **{name: row[name] for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
+        **{name: row[name] for name in ("failure_id", "exception", "frame", "block", "result_key")},
         usage=_usage_of(row),
         result=None if row["result"] is None else result_of(row["result"]),
     )
@@ -162,6 +169,7 @@ def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
         "error_message": told.message if told else "",
         "exit_code": failed.exit_code if failed else None,
         "runner": outcome.runner or before.runner,
+        "block": before.block,
         "assigned_at": before.assigned_at,
         "started_at": outcome.started_at,
         "ended_at": outcome.at,
@@ -171,7 +179,7 @@ def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
 
 def attempt_of(row: Row) -> AttemptRecord:
     """The record of an ended attempt from its row."""
-    plain = ("attempt", "outcome", "reason", "exit_code", "runner", "assigned_at", "started_at", "ended_at")
+    plain = ("attempt", "outcome", "reason", "exit_code", "runner", "block", "assigned_at", "started_at", "ended_at")
     return AttemptRecord(
         key=AttemptKey(_task_key(row), row["fence"]),
         message=row["error_message"],
@@ -189,3 +197,16 @@ def event_data(event: Event) -> dict[str, Any]:
     """The plain facts of an event for its record: numbers and strings only, nothing that may hold a secret."""
     values = {item.name: getattr(event, item.name) for item in fields(event)}
     return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}
+
+
+def group_of(first: Task, count: int) -> FailureGroup:
+    """A group of failures, told by its first."""
+    return FailureGroup(
+        id=first.failure_id,
+        reason=first.reason,
+        message=first.exception or first.error_message,
+        frame=first.frame,
+        count=count,
+        first_at=first.ended_at or first.created_at,
+        first_index=first.key.index,
+    )

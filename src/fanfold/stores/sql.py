@@ -13,15 +13,26 @@ import sqlalchemy as sa
 
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
+from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
 from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step
-from fanfold.jobs.models import AttemptKey, Job, JobState, Role, Task, TaskKey, TaskState
+from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
 from fanfold.stores import queries
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
-from fanfold.stores.rows import attempt_of, attempt_row, event_data, event_of, job_of, job_row, task_of, task_row
+from fanfold.stores.rows import (
+    attempt_of,
+    attempt_row,
+    event_data,
+    event_of,
+    group_of,
+    job_of,
+    job_row,
+    task_of,
+    task_row,
+)
 from fanfold.stores.schema import attempts, events, jobs, tasks
 from fanfold.stores.server_tables import secrets
 
@@ -171,6 +182,13 @@ class SqlStore:
             rows = connection.execute(page).mappings().all()
         return [task_of(row) for row in rows], total
 
+    def failure_groups(self, job_id: str, most: int) -> list[FailureGroup]:
+        """See `ports.store`."""
+        with self.database.reading() as connection:
+            rows = connection.execute(queries.failure_groups(job_id, most)).all()
+            firsts = [connection.execute(queries.first_failed(job_id, row.failure_id)).mappings().one() for row in rows]
+        return [group_of(task_of(first), row.count_) for row, first in zip(rows, firsts, strict=True)]
+
     def attempts(self, key: TaskKey) -> list[AttemptRecord]:
         """See `ports.store`."""
         with self.database.reading() as connection:
@@ -301,8 +319,9 @@ def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> bool
 
 
 def _reopen_tasks(connection: Connection, job: Job, at: datetime) -> None:
-    """A further round: schedule what did not complete, and count what did."""
-    connection.execute(queries.reopen_tasks(job.id, at))
+    """A further round: schedule what it does again, and count what is done."""
+    if job.retry_what is RetryWhat.FAILED:
+        connection.execute(queries.reopen_tasks(job.id, at, job.retry_failure_id))
     connection.execute(queries.count_anew(job.id))
 
 

@@ -37,18 +37,6 @@ class JobByteLevel(StrEnum):
     HIGH = "EXECUTION_PRIORITY_HIGH"
 
 
-class TaskTaskState(StrEnum):
-    """Where a task stands."""
-
-    SCHEDULED = "TASK_STATE_SCHEDULED"
-    ASSIGNED = "TASK_STATE_ASSIGNED"
-    RECEIVED = "TASK_STATE_RECEIVED"
-    RUNNING = "TASK_STATE_RUNNING"
-    COMPLETED = "TASK_STATE_COMPLETED"
-    FAILED = "TASK_STATE_FAILED"
-    ABORTED = "TASK_STATE_ABORTED"
-
-
 def _speakable(text: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise ValueError("control characters are not allowed")
@@ -245,6 +233,14 @@ class JobsFilter(Shape):
     offset: int | None = None
 
 
+class LimitsRequest(Shape):
+    """New limits of a running job; what is left out stays."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    priority: JobByteLevel | None = None
+    max_cost: Annotated[Decimal, Field(ge=0, le=10**12, allow_inf_nan=False)] | None = None
+
+
 class RetryRequest(Shape):
     """What to do again: the failed chunks, one failure group, or the merge; with the same or another version."""
 
@@ -258,79 +254,6 @@ class JobIds(Shape):
     """Several jobs."""
 
     job_ids: Annotated[list[str], Field(max_length=1000)] = []
-
-
-class TaskTask(Shape):
-    """The work on one chunk."""
-
-    id: str
-    job_id: str
-    chunk_index: int
-    label: str
-    state: TaskTaskState
-    attempt: int
-    region: str
-    runner: str
-    device: str
-    created_at: str | None = None
-    assigned_at: str | None = None
-    received_at: str | None = None
-    started_at: str | None = None
-    completed_at: str | None = None
-    duration: float | None = None
-    price: float = 0.0
-    exit_code: int | None = None
-    error_message: str | None = None
-    reason: str | None = None
-    cpu_seconds: float = 0.0
-    max_memory: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    reused_from: str | None = None
-
-
-class TaskAttempt(Shape):
-    """How one attempt of a task ended."""
-
-    attempt: int
-    fence: int
-    outcome: str
-    reason: str
-    error_message: str
-    exit_code: int | None = None
-    runner: str
-    assigned_at: str | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
-    cpu_seconds: float
-    max_memory: int
-
-
-class TasksAnswer(Shape):
-    """A page of tasks."""
-
-    pagination: Page
-    data: list[TaskTask]
-
-
-class TaskAnswer(Shape):
-    """One task with its attempts."""
-
-    task: TaskTask
-    attempts: list[TaskAttempt]
-
-
-class RunningTasks(Shape):
-    """How many tasks of a job are in each state."""
-
-    job_id: str
-    counts: dict[str, int]
-
-
-class RunningTasksAnswer(Shape):
-    """Counts by job."""
-
-    jobs: list[RunningTasks]
 
 
 class JobResult(Shape):

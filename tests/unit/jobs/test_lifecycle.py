@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from fanfold.errors import IllegalMove
 from fanfold.jobs import lifecycle
-from fanfold.jobs.lifecycle import ACTIVE, ENDED, MOVES, WORK, Event, Work, step
+from fanfold.jobs.lifecycle import ACTIVE, ENDED, MOVES, Event, step
 from fanfold.jobs.models import Job, JobConfig, JobState, OnFailure, Tally
+from fanfold.jobs.work import WORK, Work
 from tests.values import BLOCKS, EVENTS, NOON, ROAD, a_job, a_job_in, after, moves_to
 
 ORDER = list(JobState)
@@ -125,16 +126,16 @@ def test_a_job_resumed_before_its_start_time_still_waits_for_it() -> None:
 def test_new_limits_move_the_deadline_by_the_difference() -> None:
     job = a_job_in(JobState.PARTITIONED)
     longer = replace(job.config, job_timeout_s=job.config.job_timeout_s + 60)
-    limited = step(job, lifecycle.Limited(longer, "ann"), after(5)).after
+    limited = step(job, lifecycle.Limited(longer, job.priority, "ann"), after(5)).after
     assert limited.deadline_at == job.deadline_at + timedelta(seconds=60)
 
 
 def test_new_limits_say_anew_how_many_failures_end_the_job() -> None:
     job = a_job_in(JobState.PARTITIONED)
     looser = replace(job.config, max_failed_tasks=1)
-    assert step(job, lifecycle.Limited(looser, "ann"), after(5)).after.stop_above_failures == 1
+    assert step(job, lifecycle.Limited(looser, job.priority, "ann"), after(5)).after.stop_above_failures == 1
     before = a_job_in(JobState.UPLOADING)
-    assert step(before, lifecycle.Limited(looser, "ann"), after(5)).after.stop_above_failures == 0
+    assert step(before, lifecycle.Limited(looser, job.priority, "ann"), after(5)).after.stop_above_failures == 0
 
 
 def test_a_job_that_waits_says_why_until_it_moves_on() -> None:

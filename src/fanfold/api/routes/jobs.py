@@ -15,13 +15,15 @@ from fanfold.api.submit import create, edit_data, job_answer, run_job
 from fanfold.api.translate import config_of, config_warnings, params_of_patch
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import Limited
-from fanfold.jobs.models import Job
+from fanfold.jobs.models import Job, Priority, RetryWhat
+from fanfold.services.jobs import Retry
 from fanfold.wire.base import Generic
 from fanfold.wire.jobs import (
     DataPatch,
     JobAnswer,
     JobJobConfig,
     JobRequest,
+    LimitsRequest,
     NamePatch,
     ParamsPatch,
     RetryRequest,
@@ -132,8 +134,10 @@ def retry(
     services: With,
     body: Annotated[RetryRequest, Depends(body_of(RetryRequest))],
 ) -> Any:
-    """Open a further round of a failed or partial job: what finished is kept."""
-    services.jobs.retry(caller.account_id, job_id, caller.user_name, body.app, body.assembler)
+    """Open a further round of a failed or partial job: its failed chunks, one group of failures, or the merge alone,
+    with the same or another version of app or assembler. What finished is kept."""
+    wish = Retry(RetryWhat(body.what), body.failure_id, body.app, body.assembler)
+    services.jobs.retry(caller.account_id, job_id, caller.user_name, wish)
     audited(request, services, caller, "job.retry", job_id)
     return generic(request)
 
@@ -160,13 +164,14 @@ def limits(
     request: Request,
     caller: Submitter,
     services: With,
-    body: Annotated[JobJobConfig, Depends(body_of(JobJobConfig))],
+    body: Annotated[LimitsRequest, Depends(body_of(LimitsRequest))],
 ) -> Any:
-    """Change `maxConcurrency` or `maxCost` of a running job."""
+    """Change `maxConcurrency`, `priority` or `maxCost` of a running job."""
     wanted = JobJobConfig(max_concurrency=body.max_concurrency, max_cost=body.max_cost)
 
     def limited(job: Job) -> Limited:
-        return Limited(config_of(wanted, job.config), caller.user_name)
+        priority = job.priority if body.priority is None else Priority(body.priority.value)
+        return Limited(config_of(wanted, job.config), priority, caller.user_name)
 
     services.jobs.limit(caller.account_id, job_id, caller.user_name, limited)
     audited(request, services, caller, "job.limits", job_id)

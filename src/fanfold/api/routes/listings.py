@@ -14,7 +14,7 @@ from fanfold.api.auth import Reader, Submitter
 from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.submit import job_answer, shown_job
-from fanfold.api.translate import attempt_json, data_of, page_json, rfc3339, task_json, utc
+from fanfold.api.translate import attempt_json, data_of, failure_json, page_json, rfc3339, task_json, utc
 from fanfold.api.translate_dev import template_json
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
@@ -29,11 +29,9 @@ from fanfold.wire.jobs import (
     JobsAnswer,
     JobsFilter,
     ResultsAnswer,
-    RunningTasksAnswer,
     Stats,
-    TaskAnswer,
-    TasksAnswer,
 )
+from fanfold.wire.tasks import FailuresAnswer, RunningTasksAnswer, TaskAnswer, TasksAnswer
 
 router = APIRouter()
 
@@ -182,6 +180,13 @@ def task(job_id: str, task_id: str, caller: Reader, services: With) -> Any:
     key = TaskKey(job_id, Role.APP, int(index))
     found = services.store.task(key)
     return {"task": task_json(found), "attempts": [attempt_json(record) for record in services.store.attempts(key)]}
+
+
+@router.get("/jobs/{job_id}/failures", response_model=FailuresAnswer)
+def failures(job_id: str, caller: Reader, services: With) -> Any:
+    """The failed tasks of a job, grouped by what failed them, the largest group first."""
+    job = services.jobs.get(caller.account_id, job_id)
+    return {"failures": [failure_json(job, group) for group in services.jobs.failures(job)]}
 
 
 @router.post("/jobs/runningTasks", response_model=RunningTasksAnswer)

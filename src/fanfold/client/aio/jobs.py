@@ -12,8 +12,13 @@ from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.watching import Show
-from fanfold.wire.jobs import JobJobConfig, JobResult, JobsAnswer, TaskTask
+from fanfold.wire.jobs import (
+    JobJobConfig,
+    JobResult,
+    JobsAnswer,
+)
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.tasks import FailureGroup, TaskTask
 
 USUAL_A_PAGE = 50
 NEWEST_FIRST = "createdAt desc"
@@ -67,9 +72,15 @@ class AsyncJobs:
         """End a job. Safe to repeat."""
         await self._transport.perform(calls.command(job_id, "abort"))
 
-    async def retry(self, job_id: str, what: str = "failed", app: str = "", assembler: str = "") -> AsyncJob:
+    async def retry(
+        self, job_id: str, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = ""
+    ) -> AsyncJob:
         """Open a further round."""
-        return await (await self.get(job_id)).retry(what, app=app, assembler=assembler)
+        return await (await self.get(job_id)).retry(what, failure_id, app, assembler)
+
+    async def failures(self, job_id: str) -> tuple[FailureGroup, ...]:
+        """A job's failed tasks by what failed them, the largest group first."""
+        return tuple((await self._transport.perform(calls.job_failures(job_id))).failures)
 
     async def delete(self, job_id: str) -> None:
         """Remove a job and its data. Safe to repeat."""

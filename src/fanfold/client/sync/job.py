@@ -21,15 +21,14 @@ from fanfold.wire.jobs import (
     DataSourceDataSource,
     Estimation,
     JobAppParams,
+    JobByteLevel,
     JobJob,
     JobJobConfig,
     JobJobState,
     JobResult,
-    TaskAnswer,
-    TaskTask,
-    TaskTaskState,
 )
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.tasks import FailureGroup, TaskAnswer, TaskTask, TaskTaskState
 
 
 class Results:
@@ -129,16 +128,22 @@ class Job:
         self._transport.perform(calls.command(self.id, "resume"))
         return self.refresh()
 
-    def limit(self, max_concurrency: int | None = None) -> Job:
-        """Let it run so many tasks at a time."""
-        self._transport.perform(calls.limit_job(self.id, {"max_concurrency": max_concurrency}))
+    def limit(self, max_concurrency: int | None = None, priority: JobByteLevel | None = None) -> Job:
+        """Let it run so many tasks at a time, or be served in another order, from now on."""
+        limits = {"max_concurrency": max_concurrency, "priority": priority}
+        self._transport.perform(calls.limit_job(self.id, limits))
         return self.refresh()
 
     def retry(self, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = "") -> Job:
-        """Open a further round of a failed or partial job: `failed` chunks or the `merge`; what finished is kept."""
+        """Open a further round of a failed or partial job: its `failed` chunks, all or those of one group, or the
+        `merge` alone, with the same or another version of app or assembler; what finished is kept."""
         wish = {"what": what, "failure_id": failure_id, "app": app, "assembler": assembler}
         self._transport.perform(calls.retry_job(self.id, {name: text for name, text in wish.items() if text}))
         return self.refresh()
+
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Its failed tasks by what failed them, the largest group first."""
+        return tuple((self._transport.perform(calls.job_failures(self.id))).failures)
 
     def delete(self) -> None:
         """Remove it and its data; one that runs is aborted first. Safe to repeat."""

@@ -13,8 +13,13 @@ from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.job import Job
 from fanfold.client.sync.transport import Transport
 from fanfold.client.watching import Show
-from fanfold.wire.jobs import JobJobConfig, JobResult, JobsAnswer, TaskTask
+from fanfold.wire.jobs import (
+    JobJobConfig,
+    JobResult,
+    JobsAnswer,
+)
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.tasks import FailureGroup, TaskTask
 
 USUAL_A_PAGE = 50
 NEWEST_FIRST = "createdAt desc"
@@ -67,9 +72,13 @@ class Jobs:
         """End a job. Safe to repeat."""
         self._transport.perform(calls.command(job_id, "abort"))
 
-    def retry(self, job_id: str, what: str = "failed", app: str = "", assembler: str = "") -> Job:
+    def retry(self, job_id: str, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = "") -> Job:
         """Open a further round."""
-        return (self.get(job_id)).retry(what, app=app, assembler=assembler)
+        return (self.get(job_id)).retry(what, failure_id, app, assembler)
+
+    def failures(self, job_id: str) -> tuple[FailureGroup, ...]:
+        """A job's failed tasks by what failed them, the largest group first."""
+        return tuple((self._transport.perform(calls.job_failures(job_id))).failures)
 
     def delete(self, job_id: str) -> None:
         """Remove a job and its data. Safe to repeat."""
