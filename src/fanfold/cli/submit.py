@@ -76,7 +76,8 @@ def _usual_destination(client: Client, template: str) -> Mapping[str, Any]:
 
 
 def _refuse_folder(tag: str, group: str) -> None:
-    if tag and (Path(tag).is_file() or (Path(tag) / "manifest.json").is_file()):
+    """A name alone is a tag, also where a folder is called like that: it was pushed from there, most likely."""
+    if "/" in tag or (tag and Path(tag).is_file()):
         hint = f"Push it first: fanfold {group} push {tag} --activate"
         raise BadInput(f"'{tag}' is on this machine, and the server runs blocks by their tags.", hint=hint)
 

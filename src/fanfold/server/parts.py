@@ -24,7 +24,8 @@ from fanfold.effects import Effects
 from fanfold.events.hub import Hub
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
-from fanfold.services.access import AccessService, RateLimits
+from fanfold.server.samples import give_samples
+from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
@@ -60,11 +61,15 @@ class ServerParts:
     core: Parts
     app: FastAPI
     access: AccessService
+    blocks: BlockService
     mask: Callable[[str], str]
 
     def first_key(self) -> str | None:
-        """At first start: the first account, and its key; None afterwards."""
-        return self.access.first_account()
+        """At first start: the first account with the samples, and its key; None afterwards."""
+        key = self.access.first_account()
+        if key is not None:
+            give_samples(self.blocks, FIRST_ACCOUNT)
+        return key
 
 
 def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
@@ -118,7 +123,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
-    return ServerParts(core, make_app(services, metrics, hosts), access, sealer.mask)
+    return ServerParts(core, make_app(services, metrics, hosts), access, blocks, sealer.mask)
 
 
 def _secrets(sealer: Sealer, database: Database) -> SecretService:

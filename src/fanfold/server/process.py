@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import uvicorn
@@ -26,8 +27,8 @@ LOOK_EVERY_S = 0.05
 def serve(
     settings: Settings, ready: Callable[[str, str | None], None], masked: Callable[[Callable[[str], str]], None]
 ) -> None:
-    """Serve until told to stop; `ready` is called with the URL and, at first start, the API key, `masked` with what
-    takes the values of secrets out of log lines."""
+    """Serve until told to stop; `ready` is called once it answers and heeds signals, with the URL and, at first start,
+    the API key, `masked` with what takes the values of secrets out of log lines."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the values of secrets
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
@@ -39,12 +40,11 @@ def serve(
     masked(parts.mask)
     key = parts.first_key()
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
-    server = _Server(config, parts, settings.drain_timeout_s)
+    server = _Server(config, parts, settings.drain_timeout_s, partial(ready, url, key))
     try:
         parts.core.thread.start()
         if parts.core.unisolated:
             log.warning("programs run without a sandbox", why=parts.core.unisolated)
-        ready(url, key)
         server.run(sockets=[listener])
     finally:
         parts.core.close()
@@ -60,11 +60,17 @@ def _named(host: str) -> str:
 class _Server(uvicorn.Server):
     """uvicorn, ending only when running tasks had their time."""
 
-    def __init__(self, config: uvicorn.Config, parts: ServerParts, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, parts: ServerParts, drain_s: float, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._parts = parts
         self._drain_s = drain_s
+        self._ready = ready
         self._over = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, after which it answers; its signal handlers are in place before."""
+        await super().startup(sockets)
+        self._ready()
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """First signal: drain, then exit. Second: exit."""
