@@ -31,7 +31,8 @@ class Bench:
         self.wake = ThreadSignal()
         self.clock = SteadyClock()
         self.folder = place / "job"
-        for part in ("scratch", "results", "logs"):
+        self.scratch = place / "scratch"
+        for part in ("results", "logs"):
             (self.folder / part).mkdir(parents=True)
         made: Callable[..., Executor] = load(EXECUTORS, name, "executor")
         self.executor = made(SLOTS, Effects(), self.clock, self.wake, GRACE_S)
@@ -48,7 +49,7 @@ class Bench:
         inputs = (Input("data.bin", chunk=FileChunk("chunk", 10)),)
         env = {"FANFOLD_JOB_ID": "job"}
         plain = {"interpreter": ("/bin/sh",), "inputs": inputs, "env": env, "timeout_s": 15.0} | fields
-        return RunOrder(key, 1, str(self.folder), str(package), "main.sh", **plain)
+        return RunOrder(key, 1, str(self.folder), str(self.scratch), str(package), "main.sh", **plain)
 
     def until(self, done: Callable[[], bool]) -> None:
         """Collect reports until something is true; fails after a while."""
@@ -74,9 +75,17 @@ class Bench:
     def started(self, order: RunOrder) -> int:
         """Start an order whose script writes its pid, and wait until it did; the pid."""
         self.executor.start([order])
-        file = self.folder / "scratch" / order.attempt.name / "pid"
-        self.until(lambda: file.exists() and file.read_text().endswith("\n"))
-        return int(file.read_text())
+        self.until(lambda: (file := self.made(order, "pid")) is not None and file.read_text().endswith("\n"))
+        return int(self.found(order, "pid").read_text())
+
+    def made(self, order: RunOrder, name: str) -> Path | None:
+        """A file of an attempt's folder, if it is there."""
+        return next(self.scratch.glob(f"*/*/job.{order.attempt.name}/{name}"), None)
+
+    def found(self, order: RunOrder, name: str) -> Path:
+        file = self.made(order, name)
+        assert file is not None
+        return file
 
     def close(self, drain_s: float = 0.0) -> None:
         if not self.closed:
@@ -89,7 +98,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made = Bench(request.param, tmp_path)
     yield made
     made.close()
-    assert os.listdir(made.folder / "scratch") == []
+    assert [path for path in made.scratch.rglob("*") if path.is_file()] == []
 
 
 def gone(pid: int) -> bool:
@@ -183,7 +192,7 @@ def test_a_cancelled_run_ends_with_all_its_processes(bench: Bench) -> None:
     script = f'setsid sh -c \'trap "" TERM; while :; do sleep 1; done\' & echo $! > "$TASK_DIR/../stray"; {FOR_EVER}'
     order = bench.order(script)
     pid = bench.started(order)
-    stray = int((bench.folder / "scratch" / order.attempt.name / "stray").read_text())
+    stray = int(bench.found(order, "stray").read_text())
     bench.executor.cancel([order.attempt])
     bench.executor.cancel([order.attempt])
     bench.until(lambda: gone(pid) and gone(stray))
@@ -215,7 +224,7 @@ def test_a_runner_that_is_killed_is_told_as_lost_and_replaced(bench: Bench) -> N
     bench.until(lambda: gone(pid))
     bench.executor.start([bench.order(COPY, index, fence=2) for index in range(3)])
     assert all(isinstance(item, Succeeded) for item in bench.outcomes(4)[1:])
-    Effects().remove_tree(bench.folder / "scratch" / order.attempt.name)
+    Effects().remove_tree(bench.scratch)
 
 
 def test_more_orders_than_slots_all_end(bench: Bench) -> None:

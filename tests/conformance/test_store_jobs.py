@@ -1,8 +1,10 @@
 """What every store promises about jobs: one writer wins, an event for every change, listings as asked for."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -165,7 +167,7 @@ def test_a_report_after_the_end_of_its_job_changes_nothing(store: Store) -> None
 
 
 def due(store: Store, now: datetime = NOON) -> list[str]:
-    return [job.id for job in store.due_jobs(now, 10)]
+    return [job.id for job in store.due_jobs(now, 10, 4)]
 
 
 @pytest.mark.parametrize("state", JobState)
@@ -239,8 +241,61 @@ def test_a_job_that_waits_is_looked_at_again_when_it_said(store: Store) -> None:
 
 def test_no_more_jobs_are_due_than_asked_for_and_the_longest_due_come_first(store: Store) -> None:
     for number in (3, 1, 2):
+        brought_to(store, JobState.UPLOADING, f"job-{number}")
+        advanced(store, f"job-{number}", lifecycle.Waited("no answer", after(number)))
+    assert [job.id for job in store.due_jobs(after(9), 2, 4)] == ["job-1", "job-2"]
+
+
+def test_jobs_leave_the_partition_queue_as_there_is_room(store: Store) -> None:
+    for number in (3, 1, 2):
         brought_to(store, JobState.STARTED, f"job-{number}", start_at=after(number))
-    assert [job.id for job in store.due_jobs(after(9), 2)] == ["job-1", "job-2"]
+    queued = {room: [job.id for job in store.due_jobs(after(9), 9, room)] for room in range(3)}
+    assert queued == {0: [], 1: ["job-1"], 2: ["job-1", "job-2"]}
+    advanced(store, "job-2", lifecycle.EngineFound())
+    assert [job.id for job in store.due_jobs(after(9), 9, 2)] == ["job-2", "job-1"]
+
+
+# ---- groups
+
+
+def test_what_is_written_in_a_group_is_there_when_it_is_left(store: Store) -> None:
+    drafted(store)
+    seen = Event()
+    with ThreadPoolExecutor(1) as others:
+        with store.grouped():
+            advanced(store, "job", lifecycle.Renamed("new"))
+            assert store.job("job").name == "new"
+            elsewhere = others.submit(lambda: (store.job("job").name, seen.set())[0])
+            seen.wait(0.2)  # a store in memory has one connection: its readers wait
+            early = seen.is_set()
+        assert elsewhere.result(10) == ("" if early else "new")
+    assert store.job("job").name == "new"
+    assert store.events(0, 10)[-1].name == "Renamed"
+
+
+def test_what_fails_in_a_group_changes_nothing_and_leaves_the_rest(store: Store) -> None:
+    for name in ("a", "b"):
+        drafted(store, name)
+    stale = store.job("b")
+    advanced(store, "b", lifecycle.Renamed("other"))
+    with store.grouped():
+        advanced(store, "a", lifecycle.Renamed("new"))
+        with pytest.raises(LostRace):
+            store.advance(step(stale, lifecycle.Renamed("late"), LATER))
+        with pytest.raises(ValueError, match="half way"):
+            store.advance(step(store.job("b"), lifecycle.Renamed("x"), NOON, _cut()))
+        advanced(store, "a", lifecycle.Renamed("newer"))
+    assert [store.job(name).name for name in ("a", "b")] == ["newer", "other"]
+    assert store.violations() == []
+
+
+def test_a_group_that_fails_changes_nothing(store: Store) -> None:
+    drafted(store)
+    with pytest.raises(ValueError, match="half way"):
+        rename_half_way(store)
+    assert store.job("job").name == ""
+    advanced(store, "job", lifecycle.Renamed("newer"))
+    assert store.job("job").name == "newer"
 
 
 def test_the_next_time_anything_is_due_is_told(store: Store) -> None:
@@ -347,14 +402,24 @@ def test_a_sequence_number_is_never_used_twice(store: Store) -> None:
     last = store.events(0, 10)[-1].seq
     before = store.job("a")
     with pytest.raises(ValueError, match="half way"):
-        store.advance(step(before, lifecycle.Renamed("x"), NOON, _half_way()))
+        store.advance(step(before, lifecycle.Renamed("x"), NOON, _cut()))
     advanced(store, "a", lifecycle.Renamed("y"))
     assert store.events(0, 10)[-1].seq > last
 
 
-def _half_way() -> Any:
+def rename_half_way(store: Store) -> None:
+    with store.grouped():
+        advanced(store, "job", lifecycle.Renamed("new"))
+        _half_way()
+
+
+def _cut() -> Iterator[Task]:
+    _half_way()
+    yield a_task(0)
+
+
+def _half_way() -> None:
     raise ValueError("half way")
-    yield
 
 
 # ---- a further round

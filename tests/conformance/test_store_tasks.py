@@ -116,7 +116,7 @@ def test_engines_are_fed_like_apps(store: Store, state: JobState, role: Role) ->
     (task,) = claimed(store)
     assert task.key == TaskKey("job", role, 0)
     store.finish([end(task, success(task))])
-    assert (store.job("job").tally.open, [job.id for job in store.due_jobs(NOON, 9)]) == (0, ["job"])
+    assert (store.job("job").tally.open, [job.id for job in store.due_jobs(NOON, 9, 4)]) == (0, ["job"])
 
 
 # ---- reports

@@ -401,7 +401,7 @@ class SimulatedExecutor:
         self._runners[self._runners.index(runner)] = self._hired()
         order, runner.order = runner.order, None
         if order is not None:
-            SimulatedEffects(self.world.dice).remove_tree(folders_of(order).scratch)
+            SimulatedEffects(self.world.dice).remove_tree(folders_of(order, runner.name).scratch)
             self.hear(RunnerLost(order.attempt, self.world.clock.now(), runner=runner.name))
         self.hand_out()
 

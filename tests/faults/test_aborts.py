@@ -69,8 +69,7 @@ def processes_of(job_id: str) -> list[int]:
 
 
 def scratch_of(parts: Parts, job: Job) -> list[str]:
-    folder = parts.workspace.job(job.id).path / "scratch"
-    return sorted(os.listdir(folder)) if folder.exists() else []  # a job may end before anything was made for it
+    return sorted(path.name for path in parts.workspace.at_work() if path.name.startswith(f"{job.id}."))
 
 
 def nothing_is_left(parts: Parts, job: Job) -> bool:
@@ -78,8 +77,8 @@ def nothing_is_left(parts: Parts, job: Job) -> bool:
 
 
 def runs_stubbornly(parts: Parts, job: Job, role: str) -> bool:
-    folder = parts.workspace.job(job.id).path / "scratch"
-    return all(list(folder.glob(f"{role}-*/tmp/{name}")) for name in ("daemon", "parent"))
+    names = ("daemon", "parent")
+    return all(list(parts.workspace.scratch.glob(f"*/*/{job.id}.{role}-*/tmp/{name}")) for name in names)
 
 
 def draft_with(place: Path, role: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 CALLS = "fsync,fdatasync,rename,renameat,renameat2,pwrite64,write,sendto"
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<rest>.*)")
@@ -68,10 +69,8 @@ class Trace:
 
         Returns the call that brought the row to disk.
         """
-        made, published = f"{job}/scratch/{attempt}/out", f"{job}/results/{attempt}"
-        named = self.first(
-            None, f"publication of {attempt}", "rename renameat renameat2", f'"{made}"', f'"{published}"'
-        )
+        made, published = f"/{Path(job).name}.{attempt}/out", f"{job}/results/{attempt}"
+        named = self.first(None, f"publication of {attempt}", "rename renameat renameat2", f'{made}"', f'"{published}"')
         for path in [made, *(f"{made}/{file}" for file in files)]:
             if not any(call.ended < named.began for call in self.syncs(path)):
                 raise OutOfOrder(f"'{path}' was not on disk when it became '{published}'")

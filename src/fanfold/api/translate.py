@@ -20,7 +20,7 @@ from fanfold.jobs.models import (
     Task,
     TaskKey,
 )
-from fanfold.jobs.progress import progress_of
+from fanfold.jobs.progress import progress_of, waiting_reason
 from fanfold.jobs.secrets import OWN_PREFIX
 from fanfold.ports.store import AttemptRecord
 
@@ -64,7 +64,7 @@ def job_json(job: Job, now: datetime) -> dict[str, Any]:
         "appId": job.blocks.app.id if job.blocks else None,
         "partial": job.partial,
         "paused": job.paused_at is not None,
-        "waitingReason": job.waiting_reason or None,
+        "waitingReason": waiting_reason(job, now) or None,
         "warnings": list(job.warnings),
         "round": job.round,
         "progress": progress_json(job, now),

@@ -30,12 +30,13 @@ from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms.process import ProcessPlatform
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.runner.process_tree import adopt_orphans
-from fanfold.runner.run import Run, folders_of
+from fanfold.runner.run import Run, folders_of, place_of
 from fanfold.runner.staging import manifest_files
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.packages import Packages, ReadBlock
 
 JOB = "trial"
+HERE = place_of("here", os.getpid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def try_app(trial: Trial) -> Exit:
     try:
         order = _order(trial, place)
         outcome = _carried_out(order, print if not trial.as_json else _to_stderr)
-        _tell(trial, outcome, folders_of(order).published)
+        _tell(trial, outcome, folders_of(order, HERE).published)
     finally:
         if trial.keep:
             print(f"kept: {place}", file=sys.stderr)
@@ -86,6 +87,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
         attempt=AttemptKey(task, 1),
         number=1,
         folder=str(workspace.job(JOB).path),
+        scratch=str(workspace.scratch),
         package=str(workspace.package(block.pinned.package)),
         entrypoint=entrypoint,
         interpreter=(trial.python,) if entrypoint.endswith(".py") else (),
@@ -133,7 +135,7 @@ def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
     clock = SteadyClock()
     platform = ProcessPlatform(effects, clock)
     run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0)
-    log = _Log(folders_of(order).log, say)
+    log = _Log(folders_of(order, HERE).log, say)
     with _stopped_by_signals(run):
         run.begin()
         if run.running is None:

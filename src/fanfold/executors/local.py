@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fanfold.effects import Effects
@@ -32,7 +33,7 @@ from fanfold.ports.signals import Signal
 from fanfold.runner import messages
 from fanfold.runner.loop import RECEIVE_BYTES
 from fanfold.runner.process_tree import adopt_orphans, end_strays
-from fanfold.runner.run import folders_of
+from fanfold.runner.run import place_of
 
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
@@ -60,6 +61,7 @@ class _Runner:
         self.begun = heard
         self.took_s = SHORT_S
         self.done = 0
+        self.scratch: Path | None = None
 
     @property
     def order(self) -> RunOrder | None:
@@ -177,8 +179,7 @@ class LocalExecutor:
             self._await_end(runner)
         end_strays(JOB_ID, frozenset())
         for runner in self._runners:
-            for order in runner.orders.values():
-                self._clear(order)
+            self._clear(runner)
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
@@ -212,10 +213,11 @@ class LocalExecutor:
             runner.process.kill()
             runner.process.wait()
 
-    def _clear(self, order: RunOrder) -> None:
-        """Remove what a lost attempt left in its scratch folder."""
-        with contextlib.suppress(OSError):  # what cannot be removed now is left to the next sweep
-            self._effects.remove_tree(folders_of(order).scratch)
+    def _clear(self, runner: _Runner) -> None:
+        """Remove the folder that a runner worked in, once it is gone."""
+        if runner.scratch is not None:
+            with contextlib.suppress(OSError):  # what cannot be removed now is left to the next sweep
+                self._effects.remove_tree(runner.scratch)
 
     # ---- the messenger thread
 
@@ -311,10 +313,10 @@ class LocalExecutor:
 
     def _lose(self, runner: _Runner) -> None:
         """Of the orders of a dead runner the first was under way; the others wait again."""
+        self._clear(runner)
         order = runner.order
         if order is None:
             return
-        self._clear(order)
         said = f"the runner died ({_status(runner.process.returncode)})"
         lost: Outcome = RunnerLost(order.attempt, self._clock.now(), runner=runner.name, message=said)
         others = [other for other in list(runner.orders.values())[1:] if other.attempt not in runner.cancelled]
@@ -353,6 +355,7 @@ class LocalExecutor:
                 if not runner.orders:
                     runner.begun = self._clock.monotonic()
                 runner.orders[order.attempt] = order
+                runner.scratch = Path(order.scratch, place_of(runner.name, runner.process.pid))
             self._say(runner, messages.order_json(order))
 
     def _say(self, runner: _Runner, message: messages.Message) -> None:

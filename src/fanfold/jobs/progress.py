@@ -22,6 +22,16 @@ class Progress:
     bytes_out: int
 
 
+IN_QUEUE = "in the partition queue: as many jobs as this server takes at a time are being partitioned"
+
+
+def waiting_reason(job: Job, now: datetime) -> str:
+    """Why a job does not go on; "" where it does."""
+    if job.waiting_reason or job.state is not JobState.STARTED or job.paused_at is not None:
+        return job.waiting_reason
+    return IN_QUEUE if job.due_at is not None and job.due_at <= now else ""
+
+
 PHASES = {
     JobState.NEW: "draft",
     JobState.STARTED: "starting",

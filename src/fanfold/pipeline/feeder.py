@@ -7,7 +7,7 @@ told by the store's guards alone; the map of attempts under way is only a cache 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -166,16 +166,20 @@ class Feeder:
         now = self._clock.now()
         candidates = {item.job_id: item for item in self._store.candidates(now)}
         granted = shares(list(candidates.values()), room, now)
-        return sum(self._hand_out(candidates[job_id], count) for job_id, count in granted.items())
+        return self._hand_out([(self._job(candidates[job_id]), count) for job_id, count in granted.items()])
 
-    def _hand_out(self, candidate: Candidate, count: int) -> int:
+    def _hand_out(self, granted: Sequence[tuple[Job, int]]) -> int:
+        """Claim with one commit, then have them started."""
+        if not granted:
+            return 0
         now = self._clock.now()
-        job, job_id = self._job(candidate), candidate.job_id
-        claimed = self._store.claim(job_id, count, now, now + self._lease)
-        for task in claimed:
+        with self._store.grouped():
+            claimed = [(job, self._store.claim(job.id, count, now, now + self._lease)) for job, count in granted]
+        tasks = [(job, task) for job, found in claimed for task in found]
+        for job, task in tasks:
             self._under_way[task.attempt_key] = (_made_by(job, task), job.config.max_attempts)
-        self._executor.start([order for task in claimed if (order := self._order(job, task)) is not None])
-        return len(claimed)
+        self._executor.start([order for job, task in tasks if (order := self._order(job, task)) is not None])
+        return len(tasks)
 
     def _order(self, job: Job, task: Task) -> RunOrder | None:
         """The order; None, with the attempt's failure noted, where its block cannot have its secrets any more."""

@@ -36,6 +36,5 @@ def _of_storage(store: Store, workspace: Workspace, job_id: str) -> list[str]:
 
 
 def _scratch(job_id: str, workspace: Workspace, *, ended: bool) -> list[str]:
-    scratch = workspace.job(job_id).path / "scratch"
-    left = sorted(entry.name for entry in scratch.iterdir()) if ended and scratch.is_dir() else []
+    left = sorted(path.name for path in workspace.at_work() if path.name.startswith(f"{job_id}.")) if ended else []
     return [f"scratch left by an ended job: job {job_id}, {', '.join(left[:5])}"] if left else []

@@ -68,6 +68,7 @@ class OrderMaker:
             attempt=_NOT_YET,
             number=0,
             folder=str(self._workspace.job(job.id).path),
+            scratch=str(self._workspace.scratch),
             package=str(self._workspace.package(block.package)),
             entrypoint=manifest.entrypoint,
             interpreter=python if manifest.entrypoint.endswith(".py") else (),

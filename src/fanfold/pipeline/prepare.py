@@ -1,4 +1,4 @@
-"""STARTED: wait in the partition queue until there is room and a runner large enough for each of the three programs."""
+"""STARTED: leave the partition queue, if there is a runner large enough for each of the three programs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ from datetime import timedelta
 
 from fanfold.jobs.blocks import GIB, Device, read_manifest
 from fanfold.jobs.lifecycle import EngineFound, Waited
-from fanfold.jobs.models import Job, JobState, Role
+from fanfold.jobs.models import Job, Role
 from fanfold.pipeline.tools import StageResult, Tools
-from fanfold.ports.store import JobFilter
 
 LOOK_AGAIN = timedelta(seconds=1)
 
 
 def prepare(job: Job, tools: Tools) -> StageResult:
-    """Let the job leave the queue, or say what it waits for."""
-    reason = _oversize(job, tools) or _queue(tools)
+    """Let the job, whose turn it is, leave the queue, or say what it waits for."""
+    reason = _oversize(job, tools)
     if reason:
         return StageResult(Waited(reason, tools.clock.now() + LOOK_AGAIN))
     return StageResult(EngineFound())
-
-
-def _queue(tools: Tools) -> str:
-    ahead = JobFilter(states=(JobState.UPLOADING, JobState.PARTITIONING), limit=1)
-    _, busy = tools.store.jobs(ahead)
-    if busy < tools.max_partitioning:
-        return ""
-    return f"in the partition queue: {busy} jobs are being partitioned, at most {tools.max_partitioning} at a time"
 
 
 def _oversize(job: Job, tools: Tools) -> str:

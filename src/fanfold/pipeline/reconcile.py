@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 
 from fanfold.errors import NotFound, Unavailable
-from fanfold.jobs.lifecycle import ENDED
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.retention import Retention
 from fanfold.pipeline.workspace import Workspace
@@ -38,20 +37,24 @@ class Reconciler:
         taken = self._feeder.take_over()
         if taken:
             log.info("%d attempts of an earlier process were given back", taken)
+        self._workspace.drop_scratch()
         self.sweep(self._workspace.job_ids())
 
     def turn(self) -> None:
         """Sweep a bounded batch of folders when it is time."""
         if self._clock.monotonic() < self._next:
             return
-        self._left = self._left or self._workspace.job_ids()
+        if not self._left:
+            self._left = self._workspace.job_ids()
+            self._workspace.sweep_scratch(
+                frozenset(f"{attempt.task.job_id}.{attempt.name}" for attempt in self._feeder.under_way())
+            )
         self.sweep(self._left[:FOLDERS_AT_ONCE])
         self._left = self._left[FOLDERS_AT_ONCE:]
         self._next = self._clock.monotonic() + (1.0 if self._left else EVERY_S)
 
     def sweep(self, job_ids: list[str]) -> None:
-        """Remove orphans: scratch that nobody works in, results that did not win, folders of jobs that are gone,
-        files whose time is over."""
+        """Remove orphans: results that did not win, folders of jobs that are gone, files whose time is over."""
         for job_id in job_ids:
             try:
                 self._sweep_one(job_id)
@@ -72,6 +75,6 @@ class Reconciler:
             return
         working = frozenset(attempt.name for attempt in self._feeder.under_way() if attempt.task.job_id == job_id)
         current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
-        swept = folder.sweep(frozenset() if job.state in ENDED else working, current)
+        swept = folder.sweep(current | working)
         if swept:
             log.info("job %s: %d orphans were removed", job_id, swept)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
@@ -42,6 +42,9 @@ STAGES: Mapping[Work, Stage] = {
     Work.DELIVER: deliver,
 }
 
+AT_ONCE = frozenset({Work.PREPARE, Work.FEED, Work.BEGIN_DELIVERY})
+"""Work that asks nobody: it is done in the scheduler's own thread."""
+
 LOOK_EVERY_S = 0.02
 """Due jobs are looked up at most so often while nothing but task reports wakes the scheduler."""
 
@@ -51,7 +54,8 @@ DROP_EVERY_S = 0.2
 LONGEST_WAIT_S = 0.25
 
 GATHER_S = 0.03
-"""While the executor has work waiting, reports are gathered for so long, so that one commit serves many."""
+"""While the executor has work waiting and no stage is under way, reports are gathered for so long, so that one commit
+serves many."""
 
 DUE_AT_ONCE = 50
 
@@ -121,7 +125,7 @@ class Scheduler:
             except Unavailable as err:
                 log.warning("the store or storage does not answer, trying again: %s", err)
                 wait_s = 1.0
-            if self._wake.wait(wait_s) and self._feeder.has_backlog():
+            if self._wake.wait(wait_s) and self._feeder.has_backlog() and not self._busy:
                 self._wake.pause(GATHER_S)
 
     def _without_space(self, err: OutOfSpace) -> float:
@@ -146,7 +150,7 @@ class Scheduler:
             self._feeder.forget(job)
             if self._full > 1:
                 self._tools.workspace.job(job.id).remove_data()
-            self._write(job, StageResult(Failed("disk_full", why)))
+            self._write([(job, StageResult(Failed("disk_full", why)))])
 
     def stop(self) -> None:
         """End `run` after its present turn."""
@@ -177,13 +181,15 @@ class Scheduler:
         landed = self._land()
         if self.draining:
             return LOOK_EVERY_S
+        looked = False
         if landed or now >= self._timers.look:
-            self._timers.look = now + LOOK_EVERY_S
-            landed = self._launch() or landed
+            left, looked = self._launch(), True
+            self._timers.look = now if left else now + LOOK_EVERY_S
+            landed = landed or left
         started = self._feeder.fill()
         if landed:
             return 0.0
-        return LOOK_EVERY_S if ended or started else LONGEST_WAIT_S
+        return LOOK_EVERY_S if ended or started or not looked else LONGEST_WAIT_S
 
     def _duties(self, now: float) -> None:
         if now >= self._timers.renew:
@@ -199,31 +205,31 @@ class Scheduler:
         self._reconciler.turn()
 
     def _launch(self) -> bool:
-        """Give due jobs' work to the workers; says whether a job left the partition queue meanwhile."""
-        now, left = self._tools.clock.now(), False
-        for job in self._tools.store.due_jobs(now, DUE_AT_ONCE):
+        """Give due jobs' work to the workers; says whether any was done at once."""
+        now = self._tools.clock.now()
+        at_once: list[tuple[Job, StageResult | None]] = []
+        for job in self._tools.store.due_jobs(now, DUE_AT_ONCE, self._tools.max_partitioning):
             if job.id in self._busy:
                 continue
             if is_out_of_time(job, now) and WORK[job.state] is not Work.DELIVER:
-                self._write(job, StageResult(out_of_time(job)))
+                at_once.append((job, StageResult(out_of_time(job))))
                 continue
             if job.due_at is not None and job.due_at > now:
                 continue  # out of time, and what it had delivered cannot be taken back just now
-            if WORK[job.state] is Work.PREPARE:  # one after the other, so that each counts those before it
-                self._write(job, prepare(job, self._tools))
-                left = True
+            if WORK[job.state] in AT_ONCE:
+                at_once.append((job, STAGES[WORK[job.state]](job, self._tools)))
                 continue
             future = self._workers.submit(STAGES[WORK[job.state]], job, self._tools)
             self._busy[job.id] = (job, future)
             future.add_done_callback(lambda _: self._wake.wake())
-        return left
+        return self._write(at_once)
 
     def _land(self) -> bool:
         """Write the events of stages that have ended; says whether there were any."""
         done = [(job_id, job, future) for job_id, (job, future) in self._busy.items() if future.done()]
-        for job_id, job, future in done:
+        for job_id, _, _ in done:
             del self._busy[job_id]
-            self._write(job, self._result_of(job, future))
+        self._write([(job, self._result_of(job, future)) for _, job, future in done])
         return bool(done)
 
     def _result_of(self, job: Job, future: Future[StageResult | None]) -> StageResult | None:
@@ -241,16 +247,25 @@ class Scheduler:
         said = f"{WORK[job.state].value} broke: {type(error).__name__}: {error}. This is a defect; please report it."
         return StageResult(Failed("internal", said))
 
-    def _write(self, job: Job, result: StageResult | None) -> None:
-        """Step and advance; where somebody else was first, the rows say what is to be done next."""
-        if result is None:
-            return
+    def _write(self, told: Iterable[tuple[Job, StageResult | None]]) -> bool:
+        """Step and advance, all with one commit; says whether there was anything to be written."""
+        results = [(job, result) for job, result in told if result is not None]
+        if not results:
+            return False
+        with self._tools.store.grouped():
+            written = [(self._advanced(job, result), result.event) for job, result in results]
+        for job, event in written:
+            if job is not None:
+                self._after(job, event)
+        return True
+
+    def _advanced(self, job: Job, result: StageResult) -> Job | None:
+        """The job as it was written; None where somebody else was first: the rows say what is to be done next."""
         try:
-            written = self._tools.store.advance(step(job, result.event, self._tools.clock.now(), result.tasks))
+            return self._tools.store.advance(step(job, result.event, self._tools.clock.now(), result.tasks))
         except (LostRace, IllegalMove) as err:
             log.debug("job %s: a stage came too late: %s", job.id, err)
-            return
-        self._after(written, result.event)
+            return None
 
     def _after(self, job: Job, event: Event) -> None:
         self.moved.set()

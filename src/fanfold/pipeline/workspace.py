@@ -4,10 +4,10 @@ jobs/<job id>/
   source.jsonl          the files of the input: name, location, size, etag
   source/               input that does not lie elsewhere: an upload, or what a URL gave
   plan.jsonl            chunks planned by a built-in splitter
-  scratch/<attempt>/    where an attempt works; gone when it ends
   results/<attempt>/    published results, whole or not there
   logs/<attempt>.jsonl
   merge/                what the assembler is given: inputs.jsonl, index.json
+scratch/<runner>/<account>/<job>.<attempt>/   where an attempt works; gone when it ends
 packages/<sha256>/      unpacked blocks
 ballast                 space kept for the moment when the disk is full
 caches/                 user and shared caches of programs
@@ -15,6 +15,7 @@ caches/                 user and shared caches of programs
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -47,7 +48,7 @@ class JobFolder:
 
     def make(self) -> None:
         """Make the folder and what attempts expect in it; safe to repeat."""
-        for name in ("scratch", "results", "logs", "merge"):
+        for name in ("results", "logs", "merge"):
             self._effects.make_folder(self.path / name)
 
     def result(self, attempt: AttemptKey) -> Path:
@@ -108,15 +109,9 @@ class JobFolder:
             for line in lines:
                 yield json.loads(line)
 
-    def sweep(self, working: frozenset[str], current: frozenset[str]) -> int:
-        """Remove scratch of attempts that do not work and results that are not current; says how many.
-
-        A runner that is just dying may still write into what is being removed; what is left goes with the next sweep.
-        """
-        return self._sweep("scratch", working) + self._sweep("results", current | working)
-
-    def _sweep(self, kind: str, kept: frozenset[str]) -> int:
-        folder = self.path / kind
+    def sweep(self, kept: frozenset[str]) -> int:
+        """Remove results of all attempts but these; says how many."""
+        folder = self.path / "results"
         if not folder.is_dir():
             return 0
         orphans = [entry for entry in folder.iterdir() if entry.name not in kept]
@@ -126,7 +121,7 @@ class JobFolder:
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
-        for name in ("source", "scratch", "results", "merge"):
+        for name in ("source", "results", "merge"):
             self._effects.remove_tree(self.path / name)
         for path in (self.source_list, self.plan, self.partition_inputs):
             self._effects.remove_file(path)
@@ -141,7 +136,26 @@ class Workspace:
 
     def __init__(self, root: Path, effects: Effects) -> None:
         self.root = root
+        self.scratch = root / "scratch"
         self._effects = effects
+
+    def at_work(self) -> Iterator[Path]:
+        """The folders that attempts work in, and those that were left; each is named `<job>.<attempt>`."""
+        return self.scratch.glob("*/*/*")
+
+    def sweep_scratch(self, working: frozenset[str]) -> int:
+        """Remove what attempts that do not work left; says how many. A runner that is just dying may still write into
+        what is being removed; what is left goes with the next sweep."""
+        left = [path for path in self.at_work() if path.name not in working]
+        for path in left:
+            with contextlib.suppress(OSError):
+                self._effects.remove_tree(path)
+        return len(left)
+
+    def drop_scratch(self) -> None:
+        """Remove it whole: at start, when no runner works."""
+        with contextlib.suppress(OSError):
+            self._effects.remove_tree(self.scratch)
 
     def keep_ballast(self) -> None:
         """Reserve the space that is given free when the disk is full, so that what happened can still be written."""

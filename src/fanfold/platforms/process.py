@@ -21,8 +21,8 @@ from fanfold.runner.imports import modules_before
 from fanfold.runner.process_tree import children, end_children
 
 MOST_KEPT = 4
-_INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", contract.JOB_ID, *contract.THREADS)
-"""What a zygote is told of a program's environment: what is read at a start or an import, and whose it is."""
+_INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", *contract.THREADS)
+"""What a zygote is told of a program's environment: what is read at a start or an import."""
 
 
 class ProcessPlatform:
@@ -90,6 +90,7 @@ class ProcessPlatform:
         modules = modules_before(walls.entry, walls.preload) if walls.entry and self._rules.warm else None
         interpreter = walls.interpreter if modules is not None else (sys.executable, "-I")
         env = {name: program.env[name] for name in _INHERITED if name in program.env}
+        env[contract.JOB_ID] = ""  # its programs are of many jobs; the name alone marks it as a runner's
         setup = {
             "uid": self._uid(walls),
             "own_pids": self._walled(walls),

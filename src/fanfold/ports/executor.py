@@ -28,16 +28,18 @@ class Input:
 class RunOrder:
     """All a runner needs to know to run one attempt; no store, no API behind it.
 
-    `folder` is the job's folder, `package` the folder that holds `entrypoint`; `inputs_file` (JSON Lines of name and
-    location) stands in for `inputs` where they are many; `env` is what the contract adds to the program's environment
-    besides folders and params, `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the
-    program's run. `account` is whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what
-    a warm start imports before.
+    `folder` is the job's folder, `scratch` where runners work, each in a folder of its own below it, `package` the
+    folder that holds `entrypoint`; `inputs_file` (JSON Lines of name and location) stands in for `inputs` where
+    they are many; `env` is what the contract adds to the program's environment besides folders and params,
+    `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the program's run. `account` is
+    whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what a warm start imports
+    before.
     """
 
     attempt: AttemptKey
     number: int
     folder: str
+    scratch: str
     package: str
     entrypoint: str
     interpreter: tuple[str, ...] = ()

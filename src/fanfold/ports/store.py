@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -109,9 +110,14 @@ class Store(Protocol):
         """Write a step: job row (only where state and revision are still those of `step.before`), event, new tasks,
         bookings, and, where the job ends, the end of its open tasks; one transaction. Raises LostRace."""
 
-    def due_jobs(self, now: datetime, limit: int) -> list[Job]:
+    def grouped(self) -> AbstractContextManager[None]:
+        """What is written inside, by this thread, is durable when the block is left, not before; each call still
+        succeeds or changes nothing by itself."""
+
+    def due_jobs(self, now: datetime, limit: int, most_partitioning: int) -> list[Job]:
         """Unfinished jobs whose work can go on: due, not paused, no open task in the way (or too many failed);
-        those whose deadline is over; and those that shall be aborted, paused or not."""
+        those whose deadline is over; and those that shall be aborted, paused or not. Of those in the partition queue
+        (STARTED) only as many as leave at most `most_partitioning` jobs being staged in and partitioned."""
 
     def next_due_at(self) -> datetime | None:
         """When the next job or waiting task becomes due, as far as rows tell; None where nothing is timed."""

@@ -43,7 +43,19 @@ def attempt_of(data: list[Any]) -> AttemptKey:
 
 
 _ORDER_PLAIN = (
-    *("number", "folder", "package", "entrypoint", "platform", "inputs_file", "env", "secrets", "params", "timeout_s"),
+    *(
+        "number",
+        "folder",
+        "scratch",
+        "package",
+        "entrypoint",
+        "platform",
+        "inputs_file",
+        "env",
+        "secrets",
+        "params",
+        "timeout_s",
+    ),
     *("hash_results", "avoid_runner", "account", "trusted"),
 )
 

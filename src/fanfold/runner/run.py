@@ -2,14 +2,16 @@
 
     Run.begin() → (output, time, cancel)* → Run.outcome
 
-The folders of an attempt carry its fence, so a runner that wakes late works in folders nobody looks at:
-`scratch/<attempt>/in, out, tmp` while it runs, `results/<attempt>` when it is published.
+A runner works in a folder of its own, apart for each account, so that one sandbox serves all jobs of an account's
+block: `scratch/<runner>/<account>/<job>.<attempt>/in, out, tmp`. What is published goes to `results/<attempt>` of the
+job. Both carry the fence, so a runner that wakes late works in folders nobody looks at.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import signal
 from dataclasses import dataclass
@@ -36,8 +38,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where one attempt works and publishes."""
+    """Where one attempt works and publishes; `ground` holds all attempts of its account on its runner."""
 
+    ground: Path
     scratch: Path
     reads: Path
     writes: Path
@@ -46,11 +49,18 @@ class Folders:
     log: Path
 
 
-def folders_of(order: RunOrder) -> Folders:
-    """The folders of an order's attempt below its job's folder."""
+def place_of(runner: str, pid: int) -> str:
+    """The name of the folder below `scratch` that a runner's process works in."""
+    return f"{runner}.{pid}"
+
+
+def folders_of(order: RunOrder, place: str) -> Folders:
+    """The folders of an order's attempt, carried out at a runner's place."""
     job, name = Path(order.folder), order.attempt.name
-    scratch = job / "scratch" / name
+    ground = Path(order.scratch, place, hashlib.sha256(order.account.encode()).hexdigest()[:16])
+    scratch = ground / f"{order.attempt.task.job_id}.{name}"
     return Folders(
+        ground,
         scratch,
         scratch / "in",
         scratch / "out",
@@ -75,7 +85,7 @@ class Run:
         self._clock = clock
         self._runner = runner
         self._kill_grace_s = kill_grace_s
-        self._folders = folders_of(order)
+        self._folders = folders_of(order, place_of(runner, os.getpid()))
         self._mask = Masker(order.secrets.values())
         self._log = AttemptLog(self._folders.log, clock, self._mask)
         self._bytes_in = 0
@@ -115,14 +125,13 @@ class Run:
 
     def _walls(self, entry: str) -> Walls:
         order = self.order
-        merging = [os.path.dirname(order.env[contract.RESULTS_INDEX])] if contract.RESULTS_INDEX in order.env else []
         shared, user = (order.env.get(name) for name in (contract.SHARED_CACHE_DIR, contract.USER_CACHE_DIR))
         return Walls(
             owner=order.account,
             trusted=order.trusted,
-            reads=(order.package, *([shared] if shared else []), *merging),
+            reads=(order.package, *([shared] if shared else [])),
             writes=(user,) if user else (),
-            ground=str(self._folders.scratch.parent),
+            ground=str(self._folders.ground),
             interpreter=order.interpreter,
             entry=entry if order.interpreter and entry.endswith(".py") else "",
             preload=order.preload,
@@ -143,11 +152,20 @@ class Run:
             "PYTHONDONTWRITEBYTECODE": "1",
             **dict.fromkeys(contract.THREADS, str(max(1, int(self.order.device.cores)))),
             **self.order.env,
+            **self._index(),
             **{name: str(self._folders.reads) for name in shape.reads},
             shape.writes: str(self._folders.writes),
             contract.PARAMS_FILE: str(params),
             **({} if len(self.order.params) > contract.MAX_PARAMS_BYTES else {shape.params: self.order.params}),
         }
+
+    def _index(self) -> dict[str, str]:
+        """The results index of an assembler, as a copy among its own folders."""
+        if contract.RESULTS_INDEX not in self.order.env:
+            return {}
+        index = self._folders.scratch / "index.json"
+        self._effects.copy(Path(self.order.env[contract.RESULTS_INDEX]), index)
+        return {contract.RESULTS_INDEX: str(index)}
 
     def wait_s(self) -> float:
         """Seconds until `on_time` wants to be called."""

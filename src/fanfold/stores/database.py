@@ -13,6 +13,12 @@ from fanfold.effects import Effects
 Connection = sa.Connection
 
 
+class _Own(threading.local):
+    """What is a thread's own: the connection of its group."""
+
+    group: Connection | None = None
+
+
 class Database:
     """Transactions over one SQLAlchemy engine; thread-safe, one write transaction at a time in this process."""
 
@@ -22,24 +28,43 @@ class Database:
         self._effects = effects
         self._write_lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._own = _Own()
 
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[Connection]:
-        """One write transaction, committed when the block ends without error; listeners hear of it afterwards."""
-        with (
-            self._write_lock,
-            self.translated(),
-            self._writers.connect() as connection,
-            connection.begin(),
-            self._effects.transaction(what),
-        ):
-            yield connection
+        """One write transaction, committed when the block ends without error; listeners hear of it afterwards. Inside
+        `grouped` it is a part of that transaction, undone alone where the block ends with an error."""
+        with self._write_lock, self.translated():
+            if self._own.group is not None:
+                with self._own.group.begin_nested(), self._effects.transaction(what):
+                    yield self._own.group
+                return
+            with self._writers.connect() as connection, connection.begin(), self._effects.transaction(what):
+                yield connection
+        self._tell()
+
+    @contextlib.contextmanager
+    def grouped(self) -> Iterator[None]:
+        """What this thread writes inside is one transaction: one commit brings all of it to disk, when the block is
+        left. What it reads inside is what it wrote."""
+        with self._write_lock, self.translated(), self._writers.connect() as connection, connection.begin():
+            self._own.group = connection
+            try:
+                yield
+            finally:
+                self._own.group = None
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """One read transaction."""
+        if self._own.group is not None:
+            yield self._own.group
+            return
         with self.translated(), self._engine.connect() as connection, connection.begin():
             yield connection
 

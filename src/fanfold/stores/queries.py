@@ -68,15 +68,31 @@ def list_jobs(wanted: JobFilter) -> sa.Select[Any]:
 
 
 @cache
+def partitioning() -> sa.Select[Any]:
+    """How many jobs are being staged in and partitioned."""
+    states = [JobState.UPLOADING.value, JobState.PARTITIONING.value]
+    return sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(states), jobs.c.deleted_at.is_(None))
+
+
+@cache
 def due_jobs() -> sa.Select[Any]:
-    """Jobs whose work can go on at :now, and those out of time; at most :count."""
+    """Jobs past the partition queue whose work can go on at :now, and all those out of time; at most :count."""
     judged = sa.or_(
         jobs.c.tasks_open == 0, jobs.c.tasks_failed > jobs.c.stop_above_failures, jobs.c.abort_asked_by != ""
     )
-    due = sa.or_(sa.and_(jobs.c.due_at <= _time("now"), judged), jobs.c.deadline_at <= _time("now"))
+    past_queue = jobs.c.state != JobState.STARTED.value
+    due = sa.or_(sa.and_(past_queue, jobs.c.due_at <= _time("now"), judged), jobs.c.deadline_at <= _time("now"))
     goes_on = sa.or_(jobs.c.paused_at.is_(None), jobs.c.abort_asked_by != "")
     where = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), goes_on, due)
     return sa.select(jobs).where(*where).order_by(jobs.c.due_at).limit(sa.bindparam("count", type_=sa.Integer))
+
+
+@cache
+def queued_jobs() -> sa.Select[Any]:
+    """Jobs in the partition queue that may leave it at :now, by when they could; at most :count."""
+    where = (jobs.c.state == JobState.STARTED.value, jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None))
+    due = sa.select(jobs).where(*where, jobs.c.due_at <= _time("now"), jobs.c.deadline_at > _time("now"))
+    return due.order_by(jobs.c.due_at).limit(sa.bindparam("count", type_=sa.Integer))
 
 
 def next_due() -> list[sa.Select[Any]]:

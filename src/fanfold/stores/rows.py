@@ -67,6 +67,12 @@ def job_row(job: Job) -> dict[str, Any]:
     }
 
 
+def changed_row(before: Job, after: Job) -> dict[str, Any]:
+    """The columns that differ, the revision always among them."""
+    old, new = job_row(before), job_row(after)
+    return {name: value for name, value in new.items() if name == "revision" or value != old[name]}
+
+
 def _place(ref: DataRef) -> dict[str, Any]:
     return {"descriptor": ref.descriptor, "params": ref.params}
 

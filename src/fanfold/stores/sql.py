@@ -4,6 +4,7 @@ was computed from changes nothing and says so."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -25,6 +26,7 @@ from fanfold.stores.database import Connection, Database
 from fanfold.stores.rows import (
     attempt_of,
     attempt_row,
+    changed_row,
     event_data,
     event_of,
     group_of,
@@ -78,7 +80,7 @@ class SqlStore:
         before, after = step.before, step.after
         guard = (jobs.c.id == before.id, jobs.c.state == before.state.value, jobs.c.revision == before.revision)
         with self.database.writing(f"advance to {after.state.word}") as connection:
-            done = connection.execute(sa.update(jobs).where(*guard).values(**job_row(after)))
+            done = connection.execute(sa.update(jobs).where(*guard).values(**changed_row(before, after)))
             if done.rowcount != 1:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
             if after.deleted_at is not None:
@@ -86,10 +88,17 @@ class SqlStore:
             _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
             return _counted(connection, after) if _write_tasks(connection, step) else after
 
-    def due_jobs(self, now: datetime, limit: int) -> list[Job]:
+    def grouped(self) -> AbstractContextManager[None]:
+        """See `ports.store`."""
+        return self.database.grouped()
+
+    def due_jobs(self, now: datetime, limit: int, most_partitioning: int) -> list[Job]:
         """See `ports.store`."""
         with self.database.reading() as connection:
-            rows = connection.execute(queries.due_jobs(), {"now": now, "count": limit}).mappings().all()
+            rows = [*connection.execute(queries.due_jobs(), {"now": now, "count": limit}).mappings()]
+            room = most_partitioning - connection.execute(queries.partitioning()).scalar_one()
+            if room > 0:
+                rows += connection.execute(queries.queued_jobs(), {"now": now, "count": room}).mappings()
         return [job_of(row) for row in rows]
 
     def next_due_at(self) -> datetime | None:

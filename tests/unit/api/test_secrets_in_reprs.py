@@ -23,7 +23,7 @@ ATTEMPT = AttemptKey(TaskKey("job", Role.APP, 0), 1)
         DataSourceDataSource.model_validate(PLACE),
         JobRequest.model_validate({"dataSource": PLACE}),
         DataRef("aws", {"secretKey": VALUE}),
-        RunOrder(ATTEMPT, 1, "folder", "package", "main.py", secrets={"KEY": VALUE}),
+        RunOrder(ATTEMPT, 1, "folder", "scratch", "package", "main.py", secrets={"KEY": VALUE}),
         secret_calls.put_secret({"id": "a"}, VALUE),
         Masker([VALUE]),
     ],

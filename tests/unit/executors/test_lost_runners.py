@@ -21,7 +21,7 @@ NONSENSE = (sys.executable, "-c", "import os, sys; os.write(int(sys.argv[1]), b'
 
 
 def test_a_runner_that_died_leaves_no_scratch_when_its_loss_is_told(tmp_path: Path) -> None:
-    for name in ("scratch", "results", "logs"):
+    for name in ("results", "logs"):
         (tmp_path / name).mkdir()
     (tmp_path / "main.sh").write_text(SUICIDE)
     wake = ThreadSignal()
@@ -29,7 +29,8 @@ def test_a_runner_that_died_leaves_no_scratch_when_its_loss_is_told(tmp_path: Pa
     try:
         key = AttemptKey(TaskKey("job", Role.APP, 0), 1)
         env = {"FANFOLD_JOB_ID": "job"}
-        executor.start([RunOrder(key, 1, str(tmp_path), str(tmp_path), "main.sh", ("/bin/sh",), env=env)])
+        places = (str(tmp_path), str(tmp_path / "scratch"), str(tmp_path))
+        executor.start([RunOrder(key, 1, *places, "main.sh", ("/bin/sh",), env=env)])
         reports: list[Report] = []
         while not any(isinstance(report, Outcome) for report in reports):
             assert wake.wait(20.0)
@@ -52,7 +53,7 @@ def test_an_executor_whose_messenger_broke_says_so_instead_of_standing_still() -
 
 
 def test_orders_that_a_dead_runner_held_and_had_not_begun_are_run_by_the_next(tmp_path: Path) -> None:
-    for name in ("scratch", "results", "logs"):
+    for name in ("results", "logs"):
         (tmp_path / name).mkdir()
     for name, script in {"quick.sh": ":", "main.sh": SUICIDE}.items():
         (tmp_path / name).write_text(script)
@@ -62,7 +63,7 @@ def test_orders_that_a_dead_runner_held_and_had_not_begun_are_run_by_the_next(tm
     def order(index: int, script: str) -> RunOrder:
         key = AttemptKey(TaskKey("job", Role.APP, index), 1)
         env = {"FANFOLD_JOB_ID": "job"}
-        return RunOrder(key, 1, str(tmp_path), str(tmp_path), script, ("/bin/sh",), env=env)
+        return RunOrder(key, 1, str(tmp_path), str(tmp_path / "scratch"), str(tmp_path), script, ("/bin/sh",), env=env)
 
     def outcomes(count: int) -> dict[int, type[Outcome]]:
         found: dict[int, type[Outcome]] = {}

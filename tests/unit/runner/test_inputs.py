@@ -18,6 +18,7 @@ def test_a_program_that_writes_into_its_input_leaves_the_users_file_alone(tmp_pa
         attempt=AttemptKey(TaskKey("job", Role.PARTITIONER, 0), 1),
         number=1,
         folder=str(tmp_path),
+        scratch="",
         package="",
         entrypoint="main.py",
         inputs=(Input("mine.txt", str(original)),),

@@ -46,7 +46,7 @@ def staged(tmp_path: Path, *inputs: Input, inputs_file: str = "") -> dict[str, b
     target = tmp_path / "in"
     target.mkdir()
     order = RunOrder(
-        AttemptKey(TaskKey("job", Role.APP, 0), 1), 1, str(tmp_path), "", "", inputs=inputs, inputs_file=inputs_file
+        AttemptKey(TaskKey("job", Role.APP, 0), 1), 1, str(tmp_path), "", "", "", inputs=inputs, inputs_file=inputs_file
     )
     size = stage_in(order, target, Effects())
     found = {str(path.relative_to(target)): path.read_bytes() for path in sorted(target.rglob("*")) if path.is_file()}

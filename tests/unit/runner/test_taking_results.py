@@ -19,11 +19,12 @@ from fanfold.runner.run import Run
 
 def outcome_of(script: str, place: Path) -> Outcome:
     """Run a shell script as an app's program to its end."""
-    for name in ("scratch", "results", "logs"):
+    for name in ("results", "logs"):
         (place / "job" / name).mkdir(parents=True)
     (place / "program").write_text(script)
     key = AttemptKey(TaskKey("job", Role.APP, 0), 1)
-    order = RunOrder(key, 1, str(place / "job"), str(place), "program", interpreter=("/bin/sh",))
+    places = (str(place / "job"), str(place / "scratch"), str(place))
+    order = RunOrder(key, 1, *places, "program", interpreter=("/bin/sh",))
     platform = ProcessPlatform(Effects(), SteadyClock())
     run = Run(order, platform, Effects(), SteadyClock(), "runner", 1.0)
     run.begin()
