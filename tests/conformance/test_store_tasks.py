@@ -45,6 +45,18 @@ def test_a_task_that_rests_is_not_claimed_before_its_time(store: Store) -> None:
     assert (again.started_at, again.ended_at, again.received_at) == (None, None, None)
 
 
+def test_an_attempt_has_no_runner_before_one_has_it(store: Store) -> None:
+    brought_to(store, JobState.PARTITIONED, chunks=1)
+    (task,) = claimed(store)
+    store.finish([end(task, failure(task))])
+    assert store.task(task.key).runner == "local-1"
+    (again,) = claimed(store, at=after(9))
+    assert again.runner == ""
+    store.finish([end(again, RunnerLost(again.attempt_key, after(10)))])
+    assert [record.runner for record in store.attempts(task.key)] == ["local-1", ""]
+    assert store.task(task.key).runner == ""
+
+
 def test_claiming_for_a_job_that_has_nothing_gives_nothing(store: Store) -> None:
     drafted(store)
     assert claimed(store) == []

@@ -167,6 +167,7 @@ def claim() -> sa.Update:
             attempt=tasks.c.attempt + 1,
             fence=tasks.c.fence + 1,
             lease_until=_time("lease"),
+            runner="",
             assigned_at=_time("now"),
             received_at=None,
             started_at=None,
