@@ -48,8 +48,17 @@ class Server:
 
     def start(self) -> Server:
         """Start; returns when it listens."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         first = not self.database.exists()
+        self.launch()
+        lines = self._lines()
+        self.url = self._told(lines, "Fanfold serves at ")
+        if first:
+            self.key = self._told(lines, "API key, shown this once: ")
+        return self
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self.errors.open("a") as errors:
             self._process = subprocess.Popen(
                 self.command(),
@@ -58,11 +67,11 @@ class Server:
                 stderr=errors,
                 text=True,
             )
+
+    def _lines(self) -> IO[str]:
+        assert self._process is not None
         assert self._process.stdout is not None
-        self.url = self._told(self._process.stdout, "Fanfold serves at ")
-        if first:
-            self.key = self._told(self._process.stdout, "API key, shown this once: ")
-        return self
+        return self._process.stdout
 
     def _told(self, lines: IO[str], about: str) -> str:
         line = lines.readline()
