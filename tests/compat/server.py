@@ -119,7 +119,7 @@ class Server:
 
     def runners(self) -> list[psutil.Process]:
         """Its runner processes."""
-        return [child for child in psutil.Process(self.pid).children() if "fanfold.runner" in child.cmdline()]
+        return [child for child in psutil.Process(self.pid).children() if _is_runner(child)]
 
     def door(self, key: str = "") -> Door:
         """Signed in with a key: the first one where none is given."""
@@ -131,6 +131,13 @@ class Server:
             answer = client.post("/v1/auth/access_token", json={"apiKey": key})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["token"])
+
+
+def _is_runner(process: psutil.Process) -> bool:
+    try:
+        return "fanfold.runner" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
 
 
 class Door(httpx.Client):

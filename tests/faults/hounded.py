@@ -22,6 +22,7 @@ from tests.compat.server import Server, json_of, until
 PARTITION = '#!/bin/sh\necho piece > "$CHUNKS_DIR/data_0.bin"\n'
 APP = '#!/bin/sh\ncp "$TASK_DIR/data.bin" "$TASK_RESULTS_DIR/out.txt"\n'
 ASSEMBLE = '#!/bin/sh\ncp "$RESULTS_DIR"/* "$OUTPUT_DIR/"\n'
+SLOTS = 4
 JOBS = "/v1/customer/jobs"
 BACK_WITHIN_S = 60.0
 A_PAGE = 100
@@ -36,7 +37,7 @@ class Hounded:
     """The server; `serving` is set while it listens, as far as its killer knows."""
 
     def __init__(self, place: Path, seed: int, **settings: object) -> None:
-        cheap = {"slots": 4, "max_partitioning": 16, "isolation": "off", "requests_per_s": 1_000_000}
+        cheap = {"slots": SLOTS, "max_partitioning": 16, "isolation": "off", "requests_per_s": 1_000_000}
         self.server = Server(place / "hounded", **cheap | settings).start()
         self.door = self.server.door()
         self.serving = threading.Event()
@@ -129,6 +130,7 @@ def hounded(place: Path, seed: int, **settings: object) -> Iterator[Hounded]:
     try:
         yield made
     except BaseException:
+        made.door.close()
         made.server.kill()
         raise
     made.close()
