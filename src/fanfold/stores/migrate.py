@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,24 +14,41 @@ from fanfold.stores.schema import metadata
 HEAD = "0001"
 """The newest migration; a test compares it with the scripts, and the tables they make with `schema.metadata`."""
 
+VERSION_TABLE = "alembic_version"
+MOST_NAMED = 3
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Make or migrate the tables; Conflict, with nothing changed, where a newer release made them."""
+    """Make or migrate the tables; Conflict, with nothing changed, where a newer release or somebody else made them."""
     with engine.connect().execution_options(fanfold_write=True) as connection, connection.begin():
-        version = _version(connection)
-        if version is None:
+        tables = set(sa.inspect(connection).get_table_names())
+        if not tables:
             _make(connection)
-        elif version != HEAD:
+        elif (version := _version(connection, tables)) != HEAD:
             _migrate(connection, version)
+        elif missing := sorted(metadata.tables.keys() - tables):
+            raise _foreign(connection, f"lacks the tables {_named(missing)}")
 
 
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    version: str = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
-    return version
+def _version(connection: sa.Connection, tables: set[str]) -> str:
+    if VERSION_TABLE not in tables:
+        raise _foreign(connection, f"holds the tables {_named(sorted(tables))}")
+    found = connection.execute(sa.text(f"SELECT * FROM {VERSION_TABLE}")).all()  # noqa: S608 - a constant
+    if len(found) != 1:
+        raise _foreign(connection, f"has {len(found)} rows in '{VERSION_TABLE}'")
+    return str(found[0][0])
+
+
+def _foreign(connection: sa.Connection, why: str) -> Conflict:
+    hint = "Name another folder, or put back a copy from before."
+    name = connection.engine.url.database
+    return Conflict(f"the database '{name}' is not Fanfold's, or not all of it: it {why}.", hint=hint)
+
+
+def _named(tables: Sequence[str]) -> str:
+    shown = ", ".join(f"'{table}'" for table in tables[:MOST_NAMED])
+    return shown if len(tables) <= MOST_NAMED else f"{shown} and {len(tables) - MOST_NAMED} more"
 
 
 def _make(connection: sa.Connection) -> None:

@@ -42,6 +42,7 @@ class SqliteDatabase(Database):
         try:
             with self.translated():
                 bring_up_to_date(engine)
+                _keep_a_log(engine)
         except BaseException:
             self.close()
             raise
@@ -109,8 +110,14 @@ def _engine(path: Path | None) -> sa.Engine:
 
 
 def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=2000"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=2000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_a_log(engine: sa.Engine) -> None:
+    """Write ahead from here on. The file remembers it, so this is done only to one that is known to be ours."""
+    with contextlib.closing(engine.raw_connection()) as connection:
+        connection.cursor().execute("PRAGMA journal_mode=WAL")
 
 
 def _begin(connection: sa.Connection) -> None:

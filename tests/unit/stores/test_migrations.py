@@ -185,3 +185,34 @@ def test_a_kill_while_tables_are_made_leaves_none_of_them(tmp_path: Path, how: s
     connection.close()
     SqliteStore(path, Effects()).close()
     assert version(path) == migrate.HEAD
+
+
+FOREIGN = {
+    "other tables": ("CREATE TABLE notes (text)", "INSERT INTO notes VALUES ('mine')"),
+    "the same version of another program": (
+        f"CREATE TABLE {BOOKKEEPING} (version_num)",
+        f"INSERT INTO {BOOKKEEPING} VALUES ('{migrate.HEAD}')",
+        "CREATE TABLE jobs (text)",
+    ),
+    "no version": (f"CREATE TABLE {BOOKKEEPING} (version_num)",),
+    "two versions": (
+        f"CREATE TABLE {BOOKKEEPING} (version_num)",
+        f"INSERT INTO {BOOKKEEPING} VALUES ('0001'), ('0002')",
+    ),
+}
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_of_another_program_is_refused_in_words_and_left_alone(
+    tmp_path: Path, statements: tuple[str, ...]
+) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(Conflict, match=r"the database '.*other\.db' is not Fanfold's, or not all of it: it"):
+            SqliteStore(path, Effects())
+    assert path.read_bytes() == before
