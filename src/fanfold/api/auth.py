@@ -24,8 +24,8 @@ class Needs:
     def __init__(self, right: Right) -> None:
         self.right = right
 
-    def __call__(self, request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
-        """Check."""
+    async def __call__(self, request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
+        """Check, without a thread: callers are known for a while, so it seldom reads more than memory."""
         token = token_of(request)
         if not token:
             raise Unauthenticated("no token was sent; get one with POST /v1/auth/access_token")

@@ -46,7 +46,7 @@ class Services:
     alive: Callable[[], bool]
 
 
-def services_of(request: Request) -> Services:
-    """The services of the app that serves a request."""
+async def services_of(request: Request) -> Services:
+    """The services of the app that serves a request; async, so that it needs no thread."""
     services: Services = request.app.state.services
     return services

@@ -50,7 +50,7 @@ async def pushed(request: Request) -> AsyncIterator[PushedBody]:
 @asynccontextmanager
 async def _form_of(request: Request) -> AsyncIterator[FormData]:
     """The parts of a multipart request, gone with the block. No part is kept in memory beyond a megabyte."""
-    limit = services_of(request).blocks.max_push_bytes + _ENVELOPE_BYTES
+    limit = (await services_of(request)).blocks.max_push_bytes + _ENVELOPE_BYTES
     said = f"the push is larger than {limit} bytes, the most that this server takes"
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:

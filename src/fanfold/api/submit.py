@@ -58,11 +58,12 @@ def _created(request: Request, caller: Caller, services: Services, body: JobRequ
     draft = _with_template(caller, services, body)
     if body.config is not None:
         draft["warnings"] = config_warnings(body.config)
-    if body.job_id is None:
-        job = services.jobs.create(caller.account_id, caller.user_name, **draft)
-    else:
-        job = services.jobs.create_or_edit(caller.account_id, caller.user_name, body.job_id, **draft)
-    audited(request, services, caller, "job.create", job.id)
+    with services.store.grouped():
+        if body.job_id is None:
+            job = services.jobs.create(caller.account_id, caller.user_name, **draft)
+        else:
+            job = services.jobs.create_or_edit(caller.account_id, caller.user_name, body.job_id, **draft)
+        audited(request, services, caller, "job.create", job.id)
     return job_answer(services, caller, job)
 
 

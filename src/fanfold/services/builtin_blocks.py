@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def builtin_block(tag: str, wanted: BlockType, hint: str = "") -> ReadBlock:
     block = registry.load(kind, parsed.name)
     if not parsed.covers(block.version):
         raise BadManifest("no such version", [Problem(kind, f"'{tag}'; there is {block.name}@{block.version}")])
+    return _read(kind, block.name)
+
+
+@cache
+def _read(kind: str, name: str) -> ReadBlock:
+    """Read once: what a program holds does not change while it runs."""
+    block = registry.load(kind, name)
     program = Path(block.path)
     data = _manifest(block)
     sha256 = hashlib.sha256(program.read_bytes()).hexdigest()

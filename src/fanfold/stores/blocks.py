@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,19 +47,15 @@ class SqlBlocks:
 
     def own(self, account_id: str, types: Sequence[BlockType], name: str) -> list[BlockRecord]:
         """See `ports.blocks`."""
-        mine = (blocks.c.account_id == account_id, blocks.c.deleted_at.is_(None))
-        return self._records(sa.select(blocks).where(*mine, *_named(types, name)))
+        return self._records(_own_of_a_name(), account_id, types, name)
 
     def imported(self, account_id: str, types: Sequence[BlockType], name: str) -> list[BlockRecord]:
         """See `ports.blocks`."""
-        query = sa.select(blocks, block_imports.c.pinned, block_imports.c.imported_at).join(
-            block_imports, block_imports.c.block_id == blocks.c.id
-        )
-        return self._records(query.where(block_imports.c.account_id == account_id, *_named(types, name)))
+        return self._records(_imported_of_a_name(), account_id, types, name)
 
     def public(self, types: Sequence[BlockType], name: str) -> list[BlockRecord]:
         """See `ports.blocks`."""
-        return self._records(sa.select(blocks).where(*_PUBLIC, *_named(types, name)))
+        return self._records(_public_of_a_name(), "", types, name)
 
     def listed(self, wanted: BlockFilter) -> tuple[list[BlockRecord], int]:
         """See `ports.blocks`."""
@@ -115,9 +112,12 @@ class SqlBlocks:
                 raise NotFound("the block was deleted meanwhile")
             return _record(connection.execute(sa.select(blocks).where(*there)).mappings().one())
 
-    def _records(self, query: sa.Select[Any]) -> list[BlockRecord]:
+    def _records(
+        self, query: sa.Select[Any], account_id: str, types: Sequence[BlockType], name: str
+    ) -> list[BlockRecord]:
+        values = {"of_account": account_id, "of_types": [kind.value for kind in types], "of_name": name}
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(query).mappings()]
+            return [_record(row) for row in connection.execute(query, values).mappings()]
 
 
 _PUBLIC = (blocks.c.is_public, blocks.c.status == BlockStatus.ACTIVE.value, blocks.c.deleted_at.is_(None))
@@ -127,8 +127,25 @@ def _of_types(types: Sequence[BlockType]) -> sa.ColumnElement[bool]:
     return blocks.c.type.in_([kind.value for kind in types])
 
 
-def _named(types: Sequence[BlockType], name: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return _of_types(types), blocks.c.name == name
+_NAMED = (blocks.c.type.in_(sa.bindparam("of_types", expanding=True)), blocks.c.name == sa.bindparam("of_name"))
+
+
+@cache
+def _own_of_a_name() -> sa.Select[Any]:
+    mine = (blocks.c.account_id == sa.bindparam("of_account"), blocks.c.deleted_at.is_(None))
+    return sa.select(blocks).where(*mine, *_NAMED)
+
+
+@cache
+def _imported_of_a_name() -> sa.Select[Any]:
+    query = sa.select(blocks, block_imports.c.pinned, block_imports.c.imported_at)
+    query = query.join(block_imports, block_imports.c.block_id == blocks.c.id)
+    return query.where(block_imports.c.account_id == sa.bindparam("of_account"), *_NAMED)
+
+
+@cache
+def _public_of_a_name() -> sa.Select[Any]:
+    return sa.select(blocks).where(*_PUBLIC, *_NAMED)
 
 
 def _refuse_while_needed(connection: Connection, account_id: str, block: BlockRecord) -> None:
