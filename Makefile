@@ -1,7 +1,7 @@
 # Everything one does to this project, one word each. `make help` lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check ci faults bench docs format lock clean
+.PHONY: help setup setup-dev demo test check ci faults bench bench-server docs format lock clean
 
 # The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
 PYTHON ?=
@@ -23,7 +23,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## makes .venv with Fanfold in it
 	@sh tools/venv.sh runtime
@@ -54,6 +54,9 @@ faults: setup-dev  ## kills, full disks, lost nodes at full length: minutes, a w
 
 bench: setup-dev  ## the benchmarks; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-server: setup-dev  ## the benchmarks of the server; BENCH_ARGS are passed on
+	$(BIN)/python benchmarks/server.py $(BENCH_ARGS)
 
 docs: setup-dev  ## the documentation, into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site

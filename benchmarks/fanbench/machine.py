@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fanbench.home import Home
@@ -44,3 +45,16 @@ def _system() -> str:
         return platform.system()
     values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
     return values.get("PRETTY_NAME", platform.system()).strip('"')
+
+
+def machine_lines(command: str) -> str:
+    """The machine in a few lines of Markdown, with when and how it was measured."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    load = os.getloadavg()[0]
+    lines = [
+        f"- measured at {datetime.now(UTC):%Y-%m-%dT%H:%MZ}; load at the end {load:.1f}",
+        f"- {cores()} cores, {memory_gib:.1f} GiB, {_system()}, Linux {platform.release()}",
+        f"- Python {platform.python_version()}",
+        f"- again: `{command}`",
+    ]
+    return "\n".join(lines) + "\n"

@@ -96,7 +96,12 @@ jobs = sa.Table(
     *(_number(f"tasks_{name}") for name in ("open", "total", "done", "failed")),
     _number("bytes_in"),
     _number("bytes_out"),
-    sa.Index("jobs_by_account", "account_id", "created_at"),
+    sa.Index(
+        "jobs_listed",  # has all that listings filter and order by
+        *("account_id", "created_at", "id", "state", "priority", "template_id", "name", "ended_at"),
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
+    ),
     sa.Index("jobs_by_state", "state", "due_at"),
 )
 

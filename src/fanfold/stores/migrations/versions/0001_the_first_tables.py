@@ -222,7 +222,14 @@ def _jobs() -> None:
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("jobs_by_account", "jobs", ["account_id", "created_at"], unique=False)
+    op.create_index(
+        "jobs_listed",
+        "jobs",
+        ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "ended_at"],
+        unique=False,
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
+    )
     op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
 
 

@@ -1,0 +1,217 @@
+"""Measures a server: requests, small jobs, memory, long lists.
+
+    python benchmarks/server.py --rounds 3
+
+Writes docs/benchmarks-server.md; with --quick the sizes are a tenth and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanbench.home import BENCHMARKS, BLOCKS
+from fanbench.machine import machine_lines
+from fanbench.report import table
+from fanbench.seeding import seeded
+from fanbench.service import ENDED, JOBS, Caller, Server, Timings, serving, together
+from rich.console import Console
+
+PAGE = BENCHMARKS.parent / "docs" / "benchmarks-server.md"
+CALLERS = 4
+APP = "tiny@0.1"
+DRAFT = {"app": APP, "dataDestination": {"dataSourceDescriptor": "bucket"}}
+LISTS = {
+    "newest first": "?limit=50",
+    "a page deep in it": "?limit=50&offset=90000",
+    "by name": "?limit=50&orderBy=name%20asc",
+    "by end": "?limit=50&orderBy=endedAt%20desc",
+}
+ENOUGH_REQUESTS_PER_S = 300
+MOST_MS = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number with its target; `most` says that less is better."""
+
+    what: str
+    values: tuple[float, ...]
+    unit: str
+    target: float | None = None
+    most: bool = True
+
+    @property
+    def median(self) -> float:
+        """Over the rounds."""
+        return statistics.median(self.values)
+
+    def line(self) -> tuple[str, str, str, str]:
+        """What, measured, target, verdict."""
+        found = f"{self.median:,.1f} {self.unit}"
+        if self.target is None:
+            return self.what, found, "", ""
+        met = self.median <= self.target if self.most else self.median >= self.target
+        limit = f"{'at most' if self.most else 'at least'} {self.target:g} {self.unit}"
+        return self.what, found, limit, "reached" if met else "missed"
+
+
+def small_jobs(server: Server, callers: list[Caller], count: int) -> dict[str, float]:
+    """Create, run and look at jobs of one chunk as fast as four callers can, then wait for all of them."""
+    timings, cpu_s, begin = Timings(), server.cpu_s(), time.monotonic()
+
+    def work(caller: Caller, _number: int) -> None:
+        for _ in range(count // CALLERS):
+            job_id = timings.add(lambda: caller.call("POST", JOBS, DRAFT))["job"]["id"]
+            timings.add(lambda job_id=job_id: caller.call("POST", f"{JOBS}/{job_id}/run", {}))
+            timings.add(lambda job_id=job_id: caller.call("GET", f"{JOBS}/{job_id}"))
+
+    timings.wall_s = together(callers, work)
+    until_ended(callers[0])
+    wall_s = time.monotonic() - begin
+    return {
+        "requests/s": timings.per_s,
+        "p50": timings.quantile_ms(50),
+        "p95": timings.quantile_ms(95),
+        "jobs/s": count / wall_s,
+        "CPU a job": 1000 * (server.cpu_s() - cpu_s) / count,
+    }
+
+
+def until_ended(caller: Caller) -> None:
+    """Wait until no job is under way."""
+    while True:
+        counts = caller.call("GET", "/v1/customer/stats")["jobs"]
+        if sum(number for state, number in counts.items() if state not in (*ENDED, "JOB_STATE_NEW")) == 0:
+            return
+        time.sleep(0.1)
+
+
+def busy_server(callers: list[Caller], jobs: int, requests_per_s: int) -> dict[str, float]:
+    """Jobs run in the background while reads come in at a fixed rate, each on time whether the last was answered or
+    not; how long they took, and how many jobs came to their end meanwhile."""
+    ids = [callers[0].call("POST", JOBS, DRAFT)["job"]["id"] for _ in range(jobs)]
+    for job_id in ids:
+        callers[0].call("POST", f"{JOBS}/{job_id}/run", {})
+    timings, begin = Timings(), time.monotonic()
+    ended: list[float] = []
+
+    def work(caller: Caller, number: int) -> None:
+        if number == 0:
+            until_ended(caller)
+            ended.append(time.monotonic() - begin)
+            return
+        due, step = begin, (CALLERS - 1) / requests_per_s
+        while not ended:
+            due += step
+            time.sleep(max(0.0, due - time.monotonic()))
+            caller.call("GET", f"{JOBS}/{ids[number]}")
+            timings.taken.append(time.monotonic() - due)
+
+    timings.wall_s = together(callers, work)
+    return {"requests/s": timings.per_s, "p95": timings.quantile_ms(95), "jobs/s": jobs / ended[0]}
+
+
+def memory(server: Server, callers: list[Caller], before: int, after: int) -> float:
+    """By how much the server's memory grew, in per cent, between so many jobs and so many more."""
+    small_jobs(server, callers, before)
+    first = server.memory_bytes()
+    small_jobs(server, callers, after - before)
+    return 100 * (server.memory_bytes() - first) / first
+
+
+def rounds_of(work: Callable[[], dict[str, float]], rounds: int) -> dict[str, tuple[float, ...]]:
+    """What it gave, name by name, over the rounds."""
+    found = [work() for _ in range(rounds)]
+    return {name: tuple(one[name] for one in found) for name in found[0]}
+
+
+def with_server(work: Callable[[Server, list[Caller]], Any], state: Path | None = None, key: str = "") -> Any:
+    """Do it on a server of its own."""
+    place = state or Path(tempfile.mkdtemp(prefix="fanfold-bench-"))
+    try:
+        with serving(place, key, requests_per_s=100_000) as server:
+            callers = [Caller(server) for _ in range(CALLERS)]
+            if not key:
+                callers[0].push(BLOCKS / "tiny", APP)
+            return work(server, callers)
+    finally:
+        if state is None:
+            shutil.rmtree(place)
+
+
+def figures(rounds: int, scale: int) -> Iterable[Figure]:
+    """Everything that is measured."""
+    jobs = 400 // scale
+    fast = rounds_of(lambda: with_server(lambda server, callers: small_jobs(server, callers, jobs)), rounds)
+    yield Figure("create, run and get: requests", fast["requests/s"], "a second", ENOUGH_REQUESTS_PER_S, most=False)
+    yield Figure("create, run and get: half are answered within", fast["p50"], "ms")
+    yield Figure("create, run and get: 95% are answered within", fast["p95"], "ms", MOST_MS)
+    yield Figure("jobs of one chunk, from create to COMPLETE", fast["jobs/s"], "a second", 10, most=False)
+    yield Figure("CPU of server and programs for such a job", fast["CPU a job"], "ms")
+    busy = rounds_of(lambda: with_server(lambda _, callers: busy_server(callers, jobs, 300)), rounds)
+    yield Figure("jobs of one chunk beside 300 reads a second", busy["jobs/s"], "a second", 50, most=False)
+    yield Figure("the reads beside them: 95% are answered within", busy["p95"], "ms", MOST_MS)
+    growth = with_server(lambda server, callers: memory(server, callers, 1000 // scale, 5000 // scale))
+    yield Figure("memory of the server, growth from 1,000 to 5,000 jobs", (growth,), "%", 10)
+    yield from lists(100_000 // scale)
+
+
+def lists(count: int) -> Iterable[Figure]:
+    """Pages of an account with many jobs, and the start over so large a database."""
+    with seeded(count) as (state, key):
+        starts = with_server(lambda server, callers: (server.ready_s, pages(callers[0])), state, key)
+        yield Figure(f"`fanfold up` over {count:,} jobs is ready in", (starts[0],), "s", 3)
+        for name, taken in starts[1].items():
+            yield Figure(f"a page of {count:,} jobs, {name}", tuple(taken), "ms", 100)
+
+
+def pages(caller: Caller) -> dict[str, list[float]]:
+    """How long each list takes, in milliseconds."""
+    found: dict[str, list[float]] = {}
+    for name, query in LISTS.items():
+        timings = Timings()
+        for _ in range(9):
+            timings.add(lambda query=query: caller.call("GET", JOBS + query))
+        found[name] = [1000 * taken for taken in timings.taken]
+    return found
+
+
+def main(given: list[str]) -> int:
+    """A missed target is no error."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes, one round, no page")
+    options = parser.parse_args(given)
+    console = Console(highlight=False, soft_wrap=True)
+    found = []
+    for figure in figures(1 if options.quick else options.rounds, 10 if options.quick else 1):
+        found.append(figure)
+        console.print("  ".join(figure.line()), markup=False)
+    if not options.quick:
+        header = ("what", "measured", "target", "")
+        text = "# Benchmarks of the server\n\nWritten by `benchmarks/server.py`; do not edit.\n\n"
+        text += machine_lines("python benchmarks/server.py") + "\n"
+        text += table(header, [figure.line() for figure in found]) + "\n" + NOTES
+        PAGE.write_text(text, encoding="utf-8")
+        console.print(f"written: {PAGE}")
+    return 0
+
+
+NOTES = """\
+Medians over the rounds. Four callers on connections that stay open, on the same two cores as the server and the
+programs that it runs. A job of one chunk starts three programs: partitioner, app and assembler. All is durable: every
+answer and every state stands on disk before it is told.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
