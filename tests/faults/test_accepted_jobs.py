@@ -74,7 +74,7 @@ def effects_in(database: Path) -> tuple[Counter[str], Counter[str]]:
 @pytest.mark.parametrize(
     ("jobs", "kills"),
     [
-        pytest.param(40, 5, marks=pytest.mark.timeout(120)),
+        pytest.param(24, 4, marks=pytest.mark.timeout(120)),
         pytest.param(10_000, 200, marks=[pytest.mark.heavy, pytest.mark.timeout(7200)]),
     ],
 )

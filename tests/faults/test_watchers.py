@@ -145,7 +145,7 @@ class Busy:
 @pytest.mark.parametrize(
     ("breaks", "kills"),
     [
-        pytest.param(10, 3, marks=pytest.mark.timeout(120)),
+        pytest.param(6, 2, marks=pytest.mark.timeout(120)),
         pytest.param(100, 20, marks=[pytest.mark.heavy, pytest.mark.timeout(1200)]),
     ],
 )
