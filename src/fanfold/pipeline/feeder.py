@@ -196,10 +196,15 @@ class Feeder:
         """The job as it is since its last change of revision."""
         known = self._jobs.get(candidate.job_id)
         if known is None or known.revision != candidate.revision:
-            if len(self._jobs) > JOBS_KNOWN:
-                self._jobs.clear()
-            known = self._jobs[candidate.job_id] = self._store.job(candidate.job_id)
+            known = self._store.job(candidate.job_id)
+            self.note(known)
         return known
+
+    def note(self, job: Job) -> None:
+        """Keep a job as it was just written, so that it need not be read."""
+        if len(self._jobs) > JOBS_KNOWN:
+            self._jobs.clear()
+        self._jobs[job.id] = job
 
     def has_backlog(self) -> bool:
         """Whether the executor has more work than slots, so that nothing waits for the next turn."""
@@ -221,6 +226,7 @@ class Feeder:
 
     def forget(self, job: Job) -> None:
         """A job has ended: end what still runs for it."""
+        self._jobs.pop(job.id, None)
         self._cancel({attempt for attempt in self._under_way if attempt.task.job_id == job.id})
 
     def _cancel(self, attempts: Iterable[AttemptKey]) -> None:

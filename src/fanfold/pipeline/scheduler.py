@@ -272,3 +272,5 @@ class Scheduler:
         log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__)
         if job.state in ENDED:
             self._feeder.forget(job)
+        else:
+            self._feeder.note(job)

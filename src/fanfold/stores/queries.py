@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -16,10 +16,16 @@ from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
 from fanfold.ports.store import Finished, JobFilter
 from fanfold.stores.schema import UtcTime, attempts, events, jobs, tasks
 
-_ACTIVE = sorted(state.value for state in ACTIVE)
-_FEEDING = [JobState.PARTITIONING.value, JobState.PARTITIONED.value, JobState.MERGING.value]
-_CLAIMED = sorted(state.value for state in CLAIMED)
-_OPEN = sorted(state.value for state in OPEN)
+
+def _words(states: Iterable[JobState | TaskState]) -> list[sa.ColumnClause[Any]]:
+    """States as they are written in a statement: what never changes need not be bound at each call."""
+    return [sa.literal_column(f"'{state.value}'") for state in sorted(states)]
+
+
+_ACTIVE = _words(ACTIVE)
+_FEEDING = _words((JobState.PARTITIONING, JobState.PARTITIONED, JobState.MERGING))
+_CLAIMED = _words(CLAIMED)
+_OPEN = _words(OPEN)
 
 END_COLUMNS = (
     *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
@@ -69,7 +75,7 @@ def list_jobs(wanted: JobFilter) -> sa.Select[Any]:
 @cache
 def partitioning() -> sa.Select[Any]:
     """How many jobs are being staged in and partitioned."""
-    states = [JobState.UPLOADING.value, JobState.PARTITIONING.value]
+    states = _words((JobState.UPLOADING, JobState.PARTITIONING))
     return sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(states), jobs.c.deleted_at.is_(None))
 
 
@@ -289,26 +295,36 @@ def count_anew(job_id: str) -> sa.Update:
     )
 
 
-def record_aborted_attempts(job_id: str, at: datetime, reason: str) -> sa.Insert:
-    """Put the attempts that are under way on record as aborted."""
+@cache
+def record_aborted_attempts() -> sa.Insert:
+    """Put the attempts of :of_job that are under way on record as aborted :at, for a :reason."""
     same = ("job_id", "role", "chunk_index", "fence", "attempt", "runner", "block", "assigned_at", "started_at")
     told = {
         "outcome": sa.literal("Aborted"),
-        "reason": sa.literal(reason),
+        "reason": sa.bindparam("why", type_=sa.Text),
         "error_message": sa.literal(""),
-        "ended_at": sa.literal(at, UtcTime),
+        "ended_at": _time("at"),
         **{name: sa.literal(0) for name in ("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out")},
     }
     under_way = sa.select(*(tasks.c[name] for name in same), *told.values()).where(
-        tasks.c.job_id == job_id, tasks.c.state.in_(_CLAIMED)
+        tasks.c.job_id == sa.bindparam("of_job"), tasks.c.state.in_(_CLAIMED)
     )
     return sa.insert(attempts).from_select([*same, *told], under_way)
 
 
-def abort_open_tasks(job_id: str, at: datetime, reason: str) -> sa.Update:
-    """End the open tasks of a job."""
-    values = {"state": TaskState.ABORTED.value, "ended_at": at, "reason": reason, "lease_until": None, "due_at": None}
-    return sa.update(tasks).where(tasks.c.job_id == job_id, tasks.c.state.in_(_OPEN)).values(**values)
+@cache
+def abort_open_tasks() -> sa.Update:
+    """End the open tasks of :of_job :at, for a :reason."""
+    values = {"state": TaskState.ABORTED.value, "ended_at": _time("at"), "reason": sa.bindparam("why")}
+    mine = (tasks.c.job_id == sa.bindparam("of_job"), tasks.c.state.in_(_OPEN))
+    return sa.update(tasks).where(*mine).values(**values, lease_until=None, due_at=None)
+
+
+@cache
+def tally_of() -> sa.Select[Any]:
+    """The counts of :of_job's tasks."""
+    names = ("tasks_open", "tasks_total", "tasks_done", "tasks_failed", "bytes_in", "bytes_out")
+    return sa.select(*(jobs.c[name] for name in names)).where(jobs.c.id == sa.bindparam("of_job"))
 
 
 def is_task(key: TaskKey) -> list[sa.ColumnElement[bool]]:

@@ -97,14 +97,19 @@ def job_of(row: Row) -> Job:
         state_timestamps={JobState(name): datetime.fromisoformat(at) for name, at in row["state_timestamps"].items()},
         blocks=_blocks_of(row["blocks"]),
         warnings=tuple(row["warnings"]),
-        tally=Tally(
-            open=row["tasks_open"],
-            total=row["tasks_total"],
-            done=row["tasks_done"],
-            failed=row["tasks_failed"],
-            bytes_in=row["bytes_in"],
-            bytes_out=row["bytes_out"],
-        ),
+        tally=tally_of(row),
+    )
+
+
+def tally_of(row: Row) -> Tally:
+    """The counts of a job's tasks from its row."""
+    return Tally(
+        open=row["tasks_open"],
+        total=row["tasks_total"],
+        done=row["tasks_done"],
+        failed=row["tasks_failed"],
+        bytes_in=row["bytes_in"],
+        bytes_out=row["bytes_out"],
     )
 
 

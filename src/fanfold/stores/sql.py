@@ -16,7 +16,7 @@ from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ENDED, ChunksPublished, RetryAccepted, Step
+from fanfold.jobs.lifecycle import ChunksPublished, RetryAccepted, Step
 from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
@@ -32,6 +32,7 @@ from fanfold.stores.rows import (
     group_of,
     job_of,
     job_row,
+    tally_of,
     task_of,
     task_row,
 )
@@ -299,7 +300,7 @@ def _write_tasks(connection: Connection, step: Step) -> bool:
     if isinstance(step.event, RetryAccepted):
         connection.execute(queries.count_anew(job.id))
         counted = True
-    if job.state in ENDED and step.before.state not in ENDED:
+    if job.state is JobState.FAILED:  # one that completes has no open task
         _end_tasks(connection, job, step.at)
         counted = True
     if isinstance(step.event, ChunksPublished) and step.event.reopened:
@@ -310,8 +311,8 @@ def _write_tasks(connection: Connection, step: Step) -> bool:
 
 def _counted(connection: Connection, job: Job) -> Job:
     """The job with its tasks as they are counted now."""
-    row = connection.execute(sa.select(jobs).where(jobs.c.id == job.id)).mappings().one()
-    return replace(job, tally=job_of(row).tally)
+    row = connection.execute(queries.tally_of(), {"of_job": job.id}).mappings().one()
+    return replace(job, tally=tally_of(row))
 
 
 def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> bool:
@@ -336,8 +337,9 @@ def _reopen_tasks(connection: Connection, job: Job, at: datetime) -> None:
 
 def _end_tasks(connection: Connection, job: Job, at: datetime) -> None:
     """The job has ended: so do its open tasks, and the attempts that were under way are on record."""
-    connection.execute(queries.record_aborted_attempts(job.id, at, Reason.ABORTED.value))
-    connection.execute(queries.abort_open_tasks(job.id, at, Reason.ABORTED.value))
+    values = {"of_job": job.id, "at": at, "why": Reason.ABORTED.value}
+    connection.execute(queries.record_aborted_attempts(), values)
+    connection.execute(queries.abort_open_tasks(), values)
     connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(tasks_open=0))
 
 
