@@ -170,6 +170,12 @@ def test_a_database_that_is_not_ours_is_refused_in_words_and_left_alone(make: ob
     assert "fanfold.db'" in said or "a newer release" in said
 
 
+def test_a_database_that_was_cut_off_is_refused_in_words_and_left_alone(old: Old, tmp_path: Path) -> None:
+    database = old.copied(tmp_path / "server")
+    os.truncate(database, database.stat().st_size // 2)
+    assert f"'{database}' is damaged" in refused(database.parent)
+
+
 def test_an_older_database_is_served_by_the_next_release_and_refused_by_this_one_afterwards(migrated: Path) -> None:
     assert f"written by a newer release (its schema is '{NEXT}')" in refused(migrated.parent)
 
