@@ -51,7 +51,8 @@ def tell_end(job: JobJob) -> None:
         console.print(f"its log: fanfold job logs {job.id}")
     elif job.state is JobJobState.COMPLETE:
         failed = f", {job.progress.failed} failed and tolerated" if job.partial else ""
-        console.print(f"[bold green]complete[/] {job.progress.done:,} chunks{failed} in {took}")
+        chunks = "1 chunk" if job.progress.done == 1 else f"{job.progress.done:,} chunks"
+        console.print(f"[bold green]complete[/] {chunks}{failed} in {took}")
 
 
 def tell_results(client: Client, job: JobJob) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fanfold.jobs.models import Job, JobState
 
@@ -25,11 +25,14 @@ class Progress:
 IN_QUEUE = "in the partition queue: as many jobs as this server takes at a time are being partitioned"
 
 
+NOT_AT_ONCE = timedelta(seconds=1)
+
+
 def waiting_reason(job: Job, now: datetime) -> str:
     """Why a job does not go on; "" where it does."""
     if job.waiting_reason or job.state is not JobState.STARTED or job.paused_at is not None:
         return job.waiting_reason
-    return IN_QUEUE if job.due_at is not None and job.due_at <= now else ""
+    return IN_QUEUE if job.due_at is not None and job.due_at + NOT_AT_ONCE <= now else ""
 
 
 PHASES = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fanfold.jobs.models import JobState, Tally
-from fanfold.jobs.progress import progress_of
+from fanfold.jobs.progress import progress_of, waiting_reason
 from tests.values import a_job, a_job_in, after
 
 RUNNING = replace(a_job_in(JobState.PARTITIONED), tally=Tally(60, 100, 30, 10, bytes_in=1000, bytes_out=500))
@@ -42,3 +42,12 @@ def test_every_state_has_a_phase(state: JobState) -> None:
 def test_a_draft_has_done_nothing() -> None:
     progress = progress_of(a_job(), after(5))
     assert (progress.phase, progress.per_s, progress.eta_s, progress.total) == ("draft", 0.0, None, 0)
+
+
+def test_a_job_that_is_due_for_a_while_waits_in_the_partition_queue() -> None:
+    job = replace(a_job_in(JobState.STARTED), due_at=after(0))
+    assert waiting_reason(job, after(0.5)) == ""
+    assert "partition queue" in waiting_reason(job, after(1))
+    assert waiting_reason(replace(job, due_at=after(60)), after(1)) == ""
+    assert waiting_reason(replace(job, waiting_reason="no runner is large enough"), after(1)).startswith("no runner")
+    assert waiting_reason(replace(job, paused_at=after(0)), after(1)) == ""
