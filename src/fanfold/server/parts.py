@@ -18,6 +18,7 @@ from fanfold.clocks import SteadyClock
 from fanfold.datasources.bucket import Bucket
 from fanfold.datasources.bypass import Bypass
 from fanfold.datasources.local import LocalFolder
+from fanfold.datasources.s3 import PROVIDERS, S3Family
 from fanfold.datasources.upload import UploadedFile
 from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
@@ -134,14 +135,17 @@ def _secrets(sealer: Sealer, database: Database) -> SecretService:
 def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Database) -> Sources:
     """The places a server knows: only the folders of this machine that its settings name."""
     folders = tuple(Path(folder) for folder in settings.local_folders.split(":") if folder)
-    http = GuardedHttp(AddressGuard(allow_private=settings.allow_private_urls == "on"))
+    guard = AddressGuard(allow_private=settings.allow_private_urls == "on")
+    http, secrets = GuardedHttp(guard), _secrets(sealer, database)
+    family = S3Family(effects, guard, secrets, settings.max_upload_bytes)
     return Sources(
         {
+            **dict.fromkeys(PROVIDERS, lambda: family),
             "bypass": partial(Bypass, effects),
             "bucket": partial(Bucket, effects),
             "file": partial(UploadedFile, effects, SqlUploads(database)),
             "local": partial(LocalFolder, effects, folders),
-            "url": partial(WebFile, effects, http, _secrets(sealer, database), settings.max_upload_bytes),
+            "url": partial(WebFile, effects, http, secrets, settings.max_upload_bytes),
         }
     )
 
