@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from typing import IO
 from urllib.parse import unquote
 
 from fanfold.datasources.places import texts
@@ -11,7 +13,7 @@ from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem, Unavailable
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import DataRef
-from fanfold.net.http import Fetched, GuardedHttp, check_url, shown
+from fanfold.net.http import Begun, Fetched, GuardedHttp, check_url, shown
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
 from fanfold.ports.secrets import Credentials
 
@@ -19,6 +21,7 @@ _NAMES = ("url", "username", "password", "secret_id", "name")
 CHECK_WITHIN_S = 8.0
 FETCH_WITHIN_S = 12 * 3600.0
 MAX_BYTES = 100 * 1024**3
+WAITS_S = (0.5, 1.0, 2.0, 4.0)
 _FILE = "fetched"
 
 
@@ -26,12 +29,18 @@ class WebFile:
     """One file of the web; a source only."""
 
     def __init__(
-        self, effects: Effects, http: GuardedHttp, credentials: Credentials, max_bytes: int = MAX_BYTES
+        self,
+        effects: Effects,
+        http: GuardedHttp,
+        credentials: Credentials,
+        max_bytes: int = MAX_BYTES,
+        waits_s: tuple[float, ...] = WAITS_S,
     ) -> None:
         self._effects = effects
         self._http = http
         self._credentials = credentials
         self._max_bytes = max_bytes
+        self._waits_s = waits_s
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
@@ -48,21 +57,39 @@ class WebFile:
         url, auth, name = self._read(ref)
         place = staging.folder / _FILE
         self._effects.make_folder(staging.folder)
-        with self._http.get(url, auth, FETCH_WITHIN_S) as fetched:
-            self._check_size(fetched.size_bytes or 0)
-            self._save(fetched, place, url, staging.stopped)
+        with self._effects.new_file(place) as file:
+            self._save(file, url, auth, staging.stopped)
         info = place.stat()
         yield SourceFile(name, str(place), info.st_size, etag_of(info))
 
-    def _save(self, fetched: Fetched, place: Path, url: str, stopped: Callable[[], bool]) -> None:
-        came = 0
-        with self._effects.new_file(place) as file:
-            for piece in fetched.body:
-                came += len(piece)
-                self._check_size(came)
-                if stopped():
-                    raise Unavailable(f"the fetch of {shown(url)} was stopped")
-                file.write(piece)
+    def _save(self, file: IO[bytes], url: str, auth: tuple[str, str] | None, stopped: Callable[[], bool]) -> None:
+        """Fetch into a file; after a broken connection or a busy server go on where it stopped, with growing waits that
+        begin anew when something came."""
+        waits, etag = deque(self._waits_s), ""
+        while True:
+            came = file.tell()
+            try:
+                with self._http.get(url, auth, FETCH_WITHIN_S, Begun(came, etag) if etag and came else None) as fetched:
+                    etag = fetched.etag
+                    self._take(fetched, file, url, stopped)
+                return
+            except Unavailable:
+                if stopped() or not (waits or file.tell() > came):
+                    raise
+            if file.tell() > came:
+                waits = deque(self._waits_s)
+            if waits:
+                time.sleep(waits.popleft())
+
+    def _take(self, fetched: Fetched, file: IO[bytes], url: str, stopped: Callable[[], bool]) -> None:
+        file.seek(fetched.offset)
+        file.truncate()
+        self._check_size(fetched.offset + (fetched.size_bytes or 0))
+        for piece in fetched.body:
+            self._check_size(file.tell() + len(piece))
+            if stopped():
+                raise Unavailable(f"the fetch of {shown(url)} was stopped")
+            file.write(piece)
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._max_bytes:

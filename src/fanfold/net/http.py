@@ -33,10 +33,21 @@ _PASSING = (408, 425, 429)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer whose body is still to come. `size_bytes` is what the server announced, None where it did not."""
+    """An answer whose body is still to come. `size_bytes` is what the server announced of it, None where it did not;
+    `offset` is where in the whole it begins; `etag` is a strong name of the content, "" where there is none."""
 
     size_bytes: int | None
     body: Iterator[bytes]
+    offset: int = 0
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What of an answer is there already, and the name of the content it is of."""
+
+    size_bytes: int
+    etag: str
 
 
 class GuardedHttp:
@@ -47,12 +58,15 @@ class GuardedHttp:
         self._tls: ssl.SSLContext | None = None
 
     @contextlib.contextmanager
-    def get(self, url: str, auth: tuple[str, str] | None, within_s: float) -> Iterator[Fetched]:
-        """GET a URL; everything, the body included, within some seconds.
+    def get(
+        self, url: str, auth: tuple[str, str] | None, within_s: float, begun: Begun | None = None
+    ) -> Iterator[Fetched]:
+        """GET a URL, or the rest of what was begun where the server still has that very content; everything, the body
+        included, within some seconds.
 
         Raises BadInput for a URL, address or answer that is a definite no, Unavailable where trying later may help.
         """
-        request = _request(url, auth)
+        request = _request(url, auth, begun)
         pool = httpcore.ConnectionPool(
             ssl_context=self._context(),
             network_backend=_CheckedNetwork(self._guard, time.monotonic() + within_s),
@@ -61,8 +75,9 @@ class GuardedHttp:
         with pool, _translated(url), httpx.Client(transport=_Transport(pool), trust_env=False) as client:
             response = _final(client, request)
             try:
-                _check_answer(response, url)
-                yield Fetched(_announced(response), response.iter_raw())
+                offset = _offset(response, begun)
+                _check_answer(response, url, 206 if offset else 200)
+                yield Fetched(_announced(response), response.iter_raw(), offset, _strong_etag(response))
             finally:
                 response.close()
 
@@ -97,8 +112,9 @@ def check_url(url: str) -> httpx.URL:
     return parsed
 
 
-def _request(url: str, auth: tuple[str, str] | None) -> httpx.Request:
-    request = httpx.Request("GET", check_url(url), headers=_HEADERS)
+def _request(url: str, auth: tuple[str, str] | None, begun: Begun | None) -> httpx.Request:
+    rest = {"Range": f"bytes={begun.size_bytes}-", "If-Range": begun.etag} if begun is not None else {}
+    request = httpx.Request("GET", check_url(url), headers=_HEADERS | rest)
     if auth is not None:
         request = next(httpx.BasicAuth(*auth).auth_flow(request))
     return request
@@ -119,13 +135,26 @@ def _final(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     raise BadInput(f"the server redirects more than {MOST_REDIRECTS} times")
 
 
-def _check_answer(response: httpx.Response, url: str) -> None:
+def _offset(response: httpx.Response, begun: Begun | None) -> int:
+    """Where the body begins: behind what was begun, or at the start again."""
+    if begun is None or response.status_code != 206:
+        return 0
+    told = response.headers.get("content-range", "")
+    return begun.size_bytes if told.startswith(f"bytes {begun.size_bytes}-") else 0
+
+
+def _strong_etag(response: httpx.Response) -> str:
+    etag = response.headers.get("etag", "")
+    return etag if etag.startswith('"') else ""
+
+
+def _check_answer(response: httpx.Response, url: str, wanted: int) -> None:
     status = response.status_code
     if status >= 500 or status in _PASSING:
         raise Unavailable(f"{shown(url)} answers {status} {response.reason_phrase}")
     if status in (401, 403):
         raise BadInput(f"{shown(url)} answers {status}: access denied; check 'username' and 'password', or the link")
-    if status != 200:
+    if status != wanted:
         raise BadInput(f"{shown(url)} answers {status} {response.reason_phrase}; check the URL")
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":

@@ -51,7 +51,7 @@ class Web:
 
 
 def a_source(*, allow_private: bool) -> WebFile:
-    return WebFile(Effects(), GuardedHttp(AddressGuard(allow_private=allow_private)), NoSecrets(), MOST)
+    return WebFile(Effects(), GuardedHttp(AddressGuard(allow_private=allow_private)), NoSecrets(), MOST, waits_s=())
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ class InwardGuard(AddressGuard):
 def test_a_redirect_inward_is_refused_before_anything_is_sent(web: Web, host: str, tmp_path: Path) -> None:
     web.server.gives("/secret", b"secret")
     web.server.sends_to("/x", web.server.url("/secret", host=host))
-    source = WebFile(Effects(), GuardedHttp(InwardGuard()), NoSecrets(), MOST)
+    source = WebFile(Effects(), GuardedHttp(InwardGuard()), NoSecrets(), MOST, waits_s=())
     with pytest.raises(FanfoldError):
         list(
             source.list_source(
@@ -282,3 +282,70 @@ def test_no_message_shows_the_query_or_the_password(web: Web) -> None:
     with pytest.raises(BadInput) as found:
         web.fetched(url, username="ann", password="hidden")
     assert "hidden" not in str(found.value)
+
+
+# ---- going on where it stopped
+
+WHOLE = bytes(range(256)) * 40
+ETAG = 'ETag: "v1"\r\n'
+
+
+def whole(etag: str = ETAG, body: bytes = WHOLE) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{etag}\r\n".encode() + body
+
+
+def cut(length: int, etag: str = ETAG) -> bytes:
+    return whole(etag)[: len(whole(etag)) - len(WHOLE) + length]
+
+
+def rest(start: int, said: int | None = None) -> bytes:
+    where = f"bytes {start if said is None else said}-{len(WHOLE) - 1}/{len(WHOLE)}"
+    head = f"HTTP/1.1 206 Part\r\nContent-Length: {len(WHOLE) - start}\r\nContent-Range: {where}\r\n{ETAG}\r\n"
+    return head.encode() + WHOLE[start:]
+
+
+BUSY = b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n"
+
+TURNS = {
+    "the rest is given": ([cut(3000), rest(3000)], ["", "bytes=3000-"]),
+    "cut twice": ([cut(3000), rest(3000)[: 4000 - len(WHOLE)], rest(4000)], ["", "bytes=3000-", "bytes=4000-"]),
+    "the range is not known": ([cut(3000), whole()], ["", "bytes=3000-"]),
+    "the content has no name": ([cut(3000, ""), whole("")], ["", ""]),
+    "the name is weak": ([cut(3000, 'ETag: W/"1"\r\n'), whole()], ["", ""]),
+    "busy, then broken, then busy": ([BUSY, cut(100), BUSY, rest(100)], ["", "", "bytes=100-", "bytes=100-"]),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_broken_fetch_goes_on_where_it_stopped(web: Web, turn: str) -> None:
+    answers, ranges = TURNS[turn]
+    url = in_turn(web, answers)
+    source = WebFile(
+        Effects(), GuardedHttp(AddressGuard(allow_private=True)), NoSecrets(), MOST, waits_s=(0.0, 0.0, 0.0)
+    )
+    [file] = source.list_source(DataRef("url", {"url": url}), Staging("job", web.folder, lambda: False))
+    assert Path(file.location).read_bytes() == WHOLE
+    assert [_range_of(head) for head in web.server.asked] == ranges
+
+
+def test_a_part_that_begins_elsewhere_is_not_taken(web: Web) -> None:
+    url = in_turn(web, [cut(3000), rest(3000, said=2000)])
+    with pytest.raises(BadInput, match="206"):
+        web.fetched(url)
+    assert web.left() == []
+
+
+def in_turn(web: Web, answers: list[bytes]) -> str:
+    """A path that gives one answer after the other, and the last again and again."""
+    waiting = list(answers)
+
+    def say(connection: socket.socket) -> None:
+        connection.sendall(waiting.pop(0) if len(waiting) > 1 else waiting[0])
+
+    web.server.answers["/x"] = say
+    return web.server.url("/x")
+
+
+def _range_of(head: str) -> str:
+    lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+    return {name.lower(): value for name, value in lines.items()}.get("range", "")
