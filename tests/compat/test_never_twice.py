@@ -1,6 +1,8 @@
 """What is done is not done again: retries of chunks, of groups of failures and of the merge. Starts are counted by the
 programs themselves: each appends a line to a file that its params name."""
 
+import io
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -151,3 +153,14 @@ def test_an_output_that_nothing_changed_is_not_merged_again(counting: Counting) 
     assert counting.counted() == Counter([str(BAD[0])])
     assert (again["round"], again["partial"]) == (2, True)
     assert output_of(counting.door, again)["all.txt"] == b"chunk 0\nchunk 1\nchunk 2\nchunk 4\n"
+
+
+def test_an_output_is_fetched_as_one_archive_without_a_token(counting: Counting, people: People) -> None:
+    counting.push(WORKS)
+    job = counting.run(3, assembler="passthrough")
+    answer: Any = json_of(counting.door.get(f"/v1/customer/jobs/{job['id']}/results"))
+    fetched = people.nobody.get(answer["archive"])
+    assert fetched.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(fetched.content)) as archive:
+        assert sorted(archive.namelist()) == sorted(result["name"] for result in answer["results"])
+        assert archive.testzip() is None

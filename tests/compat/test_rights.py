@@ -156,6 +156,7 @@ ROWS: dict[str, Row] = {
     "POST /files/uploads/{job_id}": Row(ANYBODY, "link"),
     "PUT /files/uploads/{job_id}": Row(ANYBODY, "link"),
     "GET /files/results/{job_id}/{round_}/{name}": Row(ANYBODY, "link"),
+    "GET /files/archives/{job_id}/{round_}": Row(ANYBODY, "link"),
     "HEAD /files/results/{job_id}/{round_}/{name}": Row(ANYBODY, "link"),
     "GET /health": Row(ANYBODY),
     "GET /ready": Row(ANYBODY),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -16,6 +18,7 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.storage import JobStorage
 from fanfold.ports.store import Store
 from fanfold.services.signing import Signer
+from fanfold.services.zipping import ZippedFile, zipped
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -73,12 +76,31 @@ class ResultService:
             for file in sorted(self._files(task), key=lambda file: file.path)
         ]
 
+    def archive_link(self, job: Job) -> str:
+        """The link that fetches all files as one zip; "" where `listed` is empty."""
+        expires_at = links_end_at(job)
+        if expires_at is None or expires_at <= self._clock.now():
+            return ""
+        return self._public_url + self._signer.link(_archive_path(job.id, job.merge_round), expires_at)
+
+    def archive(self, job_id: str, round_: int, expires: str, signature: str) -> Iterator[bytes]:
+        """All files as one zip, in pieces; NotFound as for `open`."""
+        self._signer.check(_archive_path(job_id, round_), expires, signature, self._clock.now())
+        task = self._kept(job_id, round_)
+        folder = self._storage.job(job_id).result(task.attempt_key)
+        files = sorted(self._files(task), key=lambda file: file.path)
+        entries = (ZippedFile(file.path, file.size_bytes, partial(_opened, folder, file.path)) for file in files)
+        return zipped(entries, task.ended_at or task.created_at)
+
+    def _kept(self, job_id: str, round_: int) -> Task:
+        if self._store.job(job_id).deleted_at is not None:
+            raise NotFound(f"job '{job_id}' was deleted, and its output with it")
+        return self._store.task(_assembler(job_id, round_))
+
     def open(self, job_id: str, round_: int, name: str, expires: str, signature: str) -> OpenResult:
         """The file behind a link; NotFound for a link that is not good (any more), or whose file is gone."""
         self._signer.check(_path(job_id, round_, name), expires, signature, self._clock.now())
-        if self._store.job(job_id).deleted_at is not None:
-            raise NotFound(f"job '{job_id}' was deleted, and its output with it")
-        task = self._store.task(_assembler(job_id, round_))
+        task = self._kept(job_id, round_)
         entry = next((file for file in self._files(task) if file.path == name), None)
         if entry is None:
             raise NotFound(f"job '{job_id}' has no output file '{name[:200]}'")
@@ -100,6 +122,10 @@ def _assembler(job_id: str, round_: int) -> TaskKey:
 
 def _path(job_id: str, round_: int, name: str) -> str:
     return f"/files/results/{job_id}/{round_}/{name}"
+
+
+def _archive_path(job_id: str, round_: int) -> str:
+    return f"/files/archives/{job_id}/{round_}"
 
 
 def _opened(folder: Path, name: str) -> BinaryIO:

@@ -269,9 +269,10 @@ class JobResult(Shape):
 
 
 class ResultsAnswer(Shape):
-    """The output files; none before COMPLETE."""
+    """The output files; none before COMPLETE. `archive` is the link that fetches all of them as one zip."""
 
     results: list[JobResult]
+    archive: str | None = None
 
 
 class Estimation(Shape):

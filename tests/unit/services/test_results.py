@@ -1,14 +1,17 @@
 """A finished job's output: each file by a link, for 48 hours, and never a file that is not in its manifest."""
 
+import io
 import os
+import zipfile
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from fanfold.errors import NotFound
 from fanfold.jobs.lifecycle import Deleted
-from fanfold.jobs.models import JobState
+from fanfold.jobs.models import Job, JobState
 from fanfold.services.results import OpenResult, ResultLink, ResultService
+from fanfold.services.zipping import PIECE_BYTES
 from tests.shelf import URL, Shelf
 from tests.values import NOON, after
 
@@ -41,6 +44,41 @@ def test_a_link_opens_its_file(shelf: Shelf, service: ResultService) -> None:
         with found.file as file:
             assert file.read() == OUTPUT[link.name]
         assert (found.name, found.sha256) == (link.name, link.sha256)
+
+
+def test_all_files_come_as_one_archive(shelf: Shelf, service: ResultService) -> None:
+    job = shelf.complete(OUTPUT)
+    pieces = archived(service, job)
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == OUTPUT
+        assert {entry.date_time for entry in archive.infolist()} == {(2031, 5, 4, 12, 0, 0)}
+
+
+def test_a_large_archive_is_made_piece_by_piece(shelf: Shelf, service: ResultService) -> None:
+    job = shelf.complete({"large.bin": b"x" * (5 * PIECE_BYTES)})
+    sizes = [len(piece) for piece in archived(service, job)]
+    assert len(sizes) == 6
+    assert max(sizes) < PIECE_BYTES + 1000
+
+
+def test_an_archive_needs_its_own_link_and_ends_with_it(shelf: Shelf, service: ResultService) -> None:
+    job = shelf.complete(OUTPUT)
+    query = parse_qs(urlsplit(service.listed(job)[0].link).query)
+    with pytest.raises(NotFound, match="not one that this server gave out"):
+        service.archive(job.id, 1, query["expires"][0], query["signature"][0])
+    link = service.archive_link(job)
+    shelf.clock.turn(TWO_DAYS_S)
+    assert service.archive_link(job) == ""
+    with pytest.raises(NotFound, match="was good until"):
+        archived(service, job, link)
+
+
+def archived(service: ResultService, job: Job, link: str = "") -> list[bytes]:
+    split = urlsplit(link or service.archive_link(job))
+    job_id, round_ = split.path.removeprefix("/files/archives/").split("/")
+    query = parse_qs(split.query)
+    return list(service.archive(job_id, int(round_), query["expires"][0], query["signature"][0]))
 
 
 def test_links_end_after_two_days(shelf: Shelf, service: ResultService) -> None:

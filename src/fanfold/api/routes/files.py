@@ -89,6 +89,12 @@ def _too_large(limit: int) -> problems.TooLarge:
     return problems.TooLarge(f"the upload is larger than {limit} bytes, the most that this server takes")
 
 
+class ZipAnswer(StreamingResponse):
+    """A zip archive whose size is not known beforehand."""
+
+    media_type = "application/zip"
+
+
 @router.get("/files/results/{job_id}/{round_}/{name:path}", response_class=Response)
 @router.head("/files/results/{job_id}/{round_}/{name:path}", response_class=Response, name="head_result")
 def result(job_id: str, round_: int, name: str, request: Request, services: With, signed: Signed) -> Response:
@@ -112,6 +118,18 @@ def result(job_id: str, round_: int, name: str, request: Request, services: With
     if request.method == "HEAD":
         return _closed(found, Response(status_code=status, headers=headers))
     return StreamingResponse(_pieces(found.file, part), status, headers)
+
+
+@router.get("/files/archives/{job_id}/{round_}", response_class=ZipAnswer)
+def archive(job_id: str, round_: int, services: With, signed: Signed) -> StreamingResponse:
+    """All output files of a job as one zip, made while it is sent."""
+    pieces = services.results.archive(job_id, round_, signed.expires, signed.signature)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(job_id, safe='')}.zip",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return ZipAnswer(pieces, headers=headers)
 
 
 def _asked(request: Request, found: OpenResult, etag: str) -> ranges.Part | None:

@@ -153,7 +153,8 @@ def results(job_id: str, caller: Reader, services: With) -> Any:
                 "expiresAt": rfc3339(link.expires_at),
             }
             for link in services.results.listed(job)
-        ]
+        ],
+        "archive": services.results.archive_link(job) or None,
     }
 
 
