@@ -33,7 +33,7 @@ def lines(page: str) -> list[list[str]]:
 def test_the_own_script_of_the_readme_counts_names(desk: Desk) -> None:
     [program] = programs("README.md")
     desk.write("names.py", program)
-    tried, run = lines("README.md")
+    tried, run, *_of_the_server = lines("README.md")
     ended = desk.type(*tried)
     assert ended.code == 0
     assert re.match(r"INFO [\d,]+ names in [\d,]+ characters", ended.out)
