@@ -98,7 +98,7 @@ jobs = sa.Table(
     _number("bytes_out"),
     sa.Index(
         "jobs_listed",  # has all that listings filter and order by
-        *("account_id", "created_at", "id", "state", "priority", "template_id", "name", "ended_at"),
+        *("account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"),
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     ),

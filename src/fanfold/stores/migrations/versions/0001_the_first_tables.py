@@ -225,7 +225,7 @@ def _jobs() -> None:
     op.create_index(
         "jobs_listed",
         "jobs",
-        ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "ended_at"],
+        ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"],
         unique=False,
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
