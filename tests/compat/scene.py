@@ -40,8 +40,8 @@ _numbers = itertools.count()
 
 
 def fresh(prefix: str) -> str:
-    """A name that nothing else has."""
-    return f"{prefix}-{next(_numbers)}"
+    """A name that nothing else has, and that is no part of another."""
+    return f"{prefix}-{next(_numbers):05}"
 
 
 class People:
