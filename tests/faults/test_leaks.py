@@ -5,7 +5,6 @@ import random
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from fanfold.jobs.lifecycle import ENDED
@@ -27,17 +26,14 @@ time.sleep(60)
 """
 
 
-def groups() -> set[Path]:
-    """Control groups of runners of this process, and of those that are no more; other tests have theirs."""
+def groups(runners: set[int]) -> list[Path]:
+    """Control groups of these runners; other tests on this machine have theirs."""
     found = (left for parent in cgroups.tree().parents.values() for left in parent.glob("fanfold-*"))
-    return {group for group in found if _parent_of(group.name.split("-")[1]) in (None, os.getpid())}
+    return [group for group in found if int(group.name.split("-")[1]) in runners]
 
 
-def _parent_of(pid: str) -> int | None:
-    try:
-        return psutil.Process(int(pid)).ppid()
-    except psutil.NoSuchProcess:
-        return None
+def pids(parts: Parts) -> set[int]:
+    return {int(runner["pid"]) for runner in parts.executor.runners()}
 
 
 def mounts() -> int:
@@ -67,16 +63,18 @@ def test_aborts_and_timeouts_leave_nothing(count: int, tmp_path: Path) -> None:
     if bubblewrap.problem():
         assert not os.environ.get("CI"), bubblewrap.problem()
         pytest.skip(bubblewrap.problem())
-    before = groups(), mounts()
+    before = mounts()
     parts = wired(tmp_path, isolation="required", kill_grace_s=0.05, warm_idle_s=0.0)
     parts.thread.start()
+    runners = pids(parts)
     try:
         chance = random.Random(SEED)
         for _ in range(count):
             one_ends(parts, tmp_path, chance)
+            runners |= pids(parts)
         until("slots are free", lambda: not any(runner["attempt"] for runner in parts.executor.runners()))
-        until("groups are gone", lambda: groups() <= before[0])
-        assert mounts() == before[1]
+        until("groups are gone", lambda: groups(runners) == [])
+        assert mounts() == before
     finally:
         parts.close()
-    until("groups of other tests' ended runners are gone", lambda: groups() <= before[0])
+    assert groups(runners) == []
