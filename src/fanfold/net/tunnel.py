@@ -12,8 +12,9 @@ import contextlib
 import hmac
 import logging
 import secrets
-import select
+import selectors
 import socket
+import sys
 import threading
 from urllib.parse import urlsplit
 
@@ -65,29 +66,30 @@ class GuardedProxy:
                 client.sendall(_refusal(407, "Proxy Authentication Required"))
                 return
             try:
-                there, first = self._opened(head)
+                there, first, most = self._opened(head)
             except (FanfoldError, OSError, ValueError) as err:
                 log.info("a connection was not made: %s", err)
                 client.sendall(_refusal(403, "Forbidden"))
                 return
             with there:
-                if first:
-                    there.sendall(first + rest)
-                else:
+                if not first:
                     client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                    there.sendall(rest)
-                _copied(client, there)
+                there.sendall(first + rest[:most])
+                if len(rest) <= most:
+                    _copied(client, there, most - len(rest))
 
-    def _opened(self, head: bytes) -> tuple[socket.socket, bytes]:
-        """The connection to the other side, and what it is sent first; nothing where bytes are passed as they are."""
+    def _opened(self, head: bytes) -> tuple[socket.socket, bytes, int]:
+        """The connection to the other side, what it is sent first, and how many bytes of the client may follow: all of
+        them where they are passed as they are, else one request's body, as a next one would come with the password."""
         method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
         if method == "CONNECT":
             place = urlsplit(f"//{target}")
-            return self._connected(place.hostname or "", place.port or 443), b""
+            return self._connected(place.hostname or "", place.port or 443), b"", sys.maxsize
         place = urlsplit(target)
         if place.scheme != "http":
             raise ValueError(f"'{target[:100]}' is no URL to pass on")
-        return self._connected(place.hostname or "", place.port or 80), _without_password(head)
+        most = _body_bytes(head)
+        return self._connected(place.hostname or "", place.port or 80), _without_password(head), most
 
     def _connected(self, host: str, port: int) -> socket.socket:
         failure: OSError = ConnectionError(f"no address of '{host}' answers")
@@ -123,28 +125,46 @@ def _password(head: bytes) -> bytes:
     return b""
 
 
+def _body_bytes(head: bytes) -> int:
+    """How long a request's body is; ValueError where its head does not say."""
+    found = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n"))
+    }
+    if b"transfer-encoding" in found:
+        raise ValueError("a body of unknown length is not passed on")
+    return int(found.get(b"content-length", b"0"))
+
+
 def _without_password(head: bytes) -> bytes:
-    """The head for the other side, which closes after its answer: a next request would come with the password."""
+    """The head for the other side: its path alone, and to be closed after the answer."""
     first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     kept = [line for line in lines if not line.lower().startswith((b"proxy-", b"connection:"))]
-    return b"\r\n".join([first, *kept, b"Connection: close", b"", b""])
+    method, target, version = first.split(b" ", 2)
+    path = b"/" + target.removeprefix(b"http://").partition(b"/")[2]
+    return b"\r\n".join([b" ".join((method, path, version)), *kept, b"Connection: close", b"", b""])
 
 
 def _refusal(status: int, reason: str) -> bytes:
     return f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
-def _copied(one: socket.socket, other: socket.socket) -> None:
-    """Pass bytes both ways until a side has ended."""
-    ends = {one: other, other: one}
-    while ends:
-        readable, _, _ = select.select(list(ends), (), (), SILENT_S)
-        if not readable:
-            return
-        for side in readable:
-            data = side.recv(_PIECE)
-            if data:
-                ends[side].sendall(data)
-            else:
+def _copied(client: socket.socket, there: socket.socket, most: int) -> None:
+    """Pass bytes both ways until both sides have ended, of the client's at most so many."""
+    with selectors.DefaultSelector() as ready:
+        for side, other in ((client, there), (there, client)):
+            ready.register(side, selectors.EVENT_READ, (side, other))
+        while ready.get_map():
+            events = ready.select(SILENT_S)
+            if not events:
+                return
+            for side, other in [key.data for key, _ in events]:
+                data = side.recv(_PIECE)
+                most -= len(data) if side is client else 0
+                if most < 0:
+                    return
+                if data:
+                    other.sendall(data)
+                    continue
+                ready.unregister(side)
                 with contextlib.suppress(OSError):
-                    ends.pop(side).shutdown(socket.SHUT_WR)
+                    other.shutdown(socket.SHUT_WR)
