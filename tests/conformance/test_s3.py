@@ -11,7 +11,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from fanfold.datasources import s3
+from fanfold.datasources import s3, s3_store
 from fanfold.datasources.s3 import MANIFEST, PENDING, S3Family
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Unavailable
@@ -98,8 +98,9 @@ def test_a_name_means_an_object_a_prefix_or_a_glob(
 def test_large_objects_come_in_parts_and_many_in_order(
     family: S3Family, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", 1000)
-    monkeypatch.setattr(s3, "LARGE_BYTES", 4000)
+    monkeypatch.setattr(s3_store, "PART_BYTES", 1000)
+    for module in (s3, s3_store):
+        monkeypatch.setattr(module, "LARGE_BYTES", 4000)
     large = bytes(range(256)) * 64 + b"end"
     bucket.put(large=large, empty=b"", **{f"many/{number:03}": b"%d" % number for number in range(50)})
     assert read(family, bucket.ref("large"), tmp_path / "one") == {"large": large}

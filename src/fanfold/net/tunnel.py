@@ -1,21 +1,22 @@
 """A proxy on loopback for libraries that resolve names by themselves: it connects to checked addresses only.
 
-A library that is given its URL sends CONNECT for https and whole URLs for http; redirects come this way too. It answers
-only those who know its password, a new one in each process. Names are resolved and checked where the connection is
-made, as `net.http` does; proxies of the environment play no part.
+A library that is given a door's URL sends CONNECT for https and whole URLs for http; redirects come this way too. It
+answers only those who know a door's password, and the door keeps by which rule a connection was refused, since no
+library hands that on. Names are resolved and checked where the connection is made, as `net.http` does; proxies of the
+environment play no part.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hmac
 import logging
 import secrets
 import selectors
 import socket
-import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fanfold.errors import FanfoldError
@@ -28,8 +29,17 @@ SILENT_S = 120.0
 
 _PIECE = 256 * 1024
 _USER = "fanfold"
+_HEAD_END = b"\r\n\r\n"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Door:
+    """A way through the proxy: the URL that a library is given, and why a connection was refused last, "" for none."""
+
+    url: str
+    refusal: str = ""
 
 
 class GuardedProxy:
@@ -37,11 +47,21 @@ class GuardedProxy:
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        password = secrets.token_urlsafe(24)
-        self._wanted = base64.b64encode(f"{_USER}:{password}".encode())
+        self._doors: dict[bytes, Door] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://{_USER}:{password}@127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, name="fanfold-proxy", daemon=True).start()
+
+    @contextlib.contextmanager
+    def door(self) -> Iterator[Door]:
+        """A way through that is open as long as the block runs; connections made meanwhile end with their clients."""
+        password = secrets.token_urlsafe(24)
+        key = base64.b64encode(f"{_USER}:{password}".encode())
+        made = Door(f"http://{_USER}:{password}@127.0.0.1:{self._listener.getsockname()[1]}")
+        self._doors[key] = made
+        try:
+            yield made
+        finally:
+            del self._doors[key]
 
     def close(self) -> None:
         """Take no more connections; those that are open end with their clients."""
@@ -61,35 +81,28 @@ class GuardedProxy:
         """One connection, from its first line to its end."""
         with client, contextlib.suppress(OSError):
             client.settimeout(SILENT_S)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             head, rest = _head_of(client)
-            if not hmac.compare_digest(_password(head), self._wanted):
+            door = self._doors.get(_password(head))
+            if door is None:
                 client.sendall(_refusal(407, "Proxy Authentication Required"))
                 return
             try:
-                there, first, most = self._opened(head)
+                host, port, tunnel = _target(head)
+                there = self._connected(host, port)
             except (FanfoldError, OSError, ValueError) as err:
                 log.info("a connection was not made: %s", err)
+                door.refusal = str(err) if isinstance(err, FanfoldError) else ""
                 client.sendall(_refusal(403, "Forbidden"))
                 return
             with there:
-                if not first:
+                if tunnel:
                     client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                there.sendall(first + rest[:most])
-                if len(rest) <= most:
-                    _copied(client, there, most - len(rest))
-
-    def _opened(self, head: bytes) -> tuple[socket.socket, bytes, int]:
-        """The connection to the other side, what it is sent first, and how many bytes of the client may follow: all of
-        them where they are passed as they are, else one request's body, as a next one would come with the password."""
-        method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-        if method == "CONNECT":
-            place = urlsplit(f"//{target}")
-            return self._connected(place.hostname or "", place.port or 443), b"", sys.maxsize
-        place = urlsplit(target)
-        if place.scheme != "http":
-            raise ValueError(f"'{target[:100]}' is no URL to pass on")
-        most = _body_bytes(head)
-        return self._connected(place.hostname or "", place.port or 80), _without_password(head), most
+                    _copied(client, there, None)
+                    return
+                requests = _Requests(host, port)
+                there.sendall(requests.passed(head + rest))
+                _copied(client, there, requests)
 
     def _connected(self, host: str, port: int) -> socket.socket:
         failure: OSError = ConnectionError(f"no address of '{host}' answers")
@@ -108,13 +121,25 @@ class GuardedProxy:
 def _head_of(client: socket.socket) -> tuple[bytes, bytes]:
     """The first request's head with its empty line, and what came behind it."""
     data = b""
-    while b"\r\n\r\n" not in data:
+    while _HEAD_END not in data:
         piece = client.recv(_PIECE)
         if not piece or len(data) > MOST_HEAD_BYTES:
             raise ConnectionError("no request")
         data += piece
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return head + b"\r\n\r\n", rest
+    head, _, rest = data.partition(_HEAD_END)
+    return head + _HEAD_END, rest
+
+
+def _target(head: bytes) -> tuple[str, int, bool]:
+    """Host and port that a request goes to, and whether what follows is passed as it is; ValueError for no such."""
+    method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+    if method == "CONNECT":
+        place = urlsplit(f"//{target}")
+        return place.hostname or "", place.port or 443, True
+    place = urlsplit(target)
+    if place.scheme != "http":
+        raise ValueError(f"'{target[:100]}' is no URL to pass on")
+    return place.hostname or "", place.port or 80, False
 
 
 def _password(head: bytes) -> bytes:
@@ -125,6 +150,43 @@ def _password(head: bytes) -> bytes:
     return b""
 
 
+class _Requests:
+    """The plain requests of a connection, one after another, all to one host: each goes on without the password."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._place = (host, port, False)
+        self._head = b""
+        self._body_bytes = 0
+
+    def passed(self, data: bytes) -> bytes:
+        """What of these bytes goes on now; raises ConnectionError where they are no such request."""
+        out = []
+        while data:
+            if self._body_bytes:
+                body, data = data[: self._body_bytes], data[self._body_bytes :]
+                self._body_bytes -= len(body)
+                out.append(body)
+                continue
+            head, end, data = (self._head + data).partition(_HEAD_END)
+            if not end:
+                self._head, data = head, b""
+            else:
+                self._head = b""
+                out.append(self._begun(head + end))
+        if len(self._head) > MOST_HEAD_BYTES:
+            raise ConnectionError("a request without an end")
+        return b"".join(out)
+
+    def _begun(self, head: bytes) -> bytes:
+        try:
+            if _target(head) != self._place:
+                raise ConnectionError("a request to another host on this connection")
+            self._body_bytes = _body_bytes(head)
+        except ValueError as err:
+            raise ConnectionError(str(err)) from err
+        return _without_password(head)
+
+
 def _body_bytes(head: bytes) -> int:
     """How long a request's body is; ValueError where its head does not say."""
     found = {
@@ -132,24 +194,27 @@ def _body_bytes(head: bytes) -> int:
     }
     if b"transfer-encoding" in found:
         raise ValueError("a body of unknown length is not passed on")
-    return int(found.get(b"content-length", b"0"))
+    text = found.get(b"content-length", b"0")
+    if not text.isdigit():
+        raise ValueError("a body of unknown length is not passed on")
+    return int(text)
 
 
 def _without_password(head: bytes) -> bytes:
-    """The head for the other side: its path alone, and to be closed after the answer."""
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    kept = [line for line in lines if not line.lower().startswith((b"proxy-", b"connection:"))]
+    """The head for the other side, its path alone."""
+    first, *lines = head.removesuffix(_HEAD_END).split(b"\r\n")
+    kept = [line for line in lines if not line.lower().startswith((b"proxy-", b"upgrade:"))]
     method, target, version = first.split(b" ", 2)
     path = b"/" + target.removeprefix(b"http://").partition(b"/")[2]
-    return b"\r\n".join([b" ".join((method, path, version)), *kept, b"Connection: close", b"", b""])
+    return b"\r\n".join([b" ".join((method, path, version)), *kept, b"", b""])
 
 
 def _refusal(status: int, reason: str) -> bytes:
     return f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
-def _copied(client: socket.socket, there: socket.socket, most: int) -> None:
-    """Pass bytes both ways until both sides have ended, of the client's at most so many."""
+def _copied(client: socket.socket, there: socket.socket, requests: _Requests | None) -> None:
+    """Pass bytes both ways until both sides have ended; the client's as they are, or request by request."""
     with selectors.DefaultSelector() as ready:
         for side, other in ((client, there), (there, client)):
             ready.register(side, selectors.EVENT_READ, (side, other))
@@ -159,11 +224,8 @@ def _copied(client: socket.socket, there: socket.socket, most: int) -> None:
                 return
             for side, other in [key.data for key, _ in events]:
                 data = side.recv(_PIECE)
-                most -= len(data) if side is client else 0
-                if most < 0:
-                    return
                 if data:
-                    other.sendall(data)
+                    other.sendall(requests.passed(data) if requests is not None and side is client else data)
                     continue
                 ready.unregister(side)
                 with contextlib.suppress(OSError):

@@ -7,7 +7,6 @@ to its final name, fsync of the folder that holds it; then, elsewhere, the commi
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
@@ -204,8 +203,7 @@ def _sha256(descriptor: int) -> str:
 def _sync(made: Path, files: list[ResultFile], effects: Effects) -> None:
     """Bring a result to disk: file by file when they are few, by one call for the file system when many."""
     if len(files) > _FSYNC_EACH:
-        effects.about_to("fsync", "file system")
-        _sync_file_system(made)
+        effects.sync_disk_of(made)
         return
     folders = {made}
     for file in files:
@@ -218,12 +216,3 @@ def _sync(made: Path, files: list[ResultFile], effects: Effects) -> None:
         folders.update(parent for parent in place.parents if parent.is_relative_to(made))
     for folder in folders:
         effects.fsync_folder(folder)
-
-
-def _sync_file_system(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs failed")
-    finally:
-        os.close(descriptor)

@@ -18,7 +18,8 @@ from fanfold.clocks import SteadyClock
 from fanfold.datasources.bucket import Bucket
 from fanfold.datasources.bypass import Bypass
 from fanfold.datasources.local import LocalFolder
-from fanfold.datasources.s3 import PROVIDERS, S3Family
+from fanfold.datasources.s3 import S3Family
+from fanfold.datasources.s3_params import PROVIDERS
 from fanfold.datasources.upload import UploadedFile
 from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
