@@ -13,7 +13,7 @@ from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem, Unavailable
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import DataRef
-from fanfold.net.http import Begun, Fetched, GuardedHttp, check_url, shown
+from fanfold.net.http import Begun, Fetched, GuardedHttp, NothingToResume, check_url, shown
 from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
 from fanfold.ports.secrets import Credentials
 
@@ -35,12 +35,15 @@ class WebFile:
         credentials: Credentials,
         max_bytes: int = MAX_BYTES,
         waits_s: tuple[float, ...] = WAITS_S,
+        within_s: float = FETCH_WITHIN_S,
     ) -> None:
+        """A fetch ends within `within_s`, all its new beginnings included."""
         self._effects = effects
         self._http = http
         self._credentials = credentials
         self._max_bytes = max_bytes
         self._waits_s = waits_s
+        self._within_s = within_s
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
@@ -66,20 +69,26 @@ class WebFile:
         """Fetch into a file; after a broken connection or a busy server go on where it stopped, with growing waits that
         begin anew when something came."""
         waits, etag = deque(self._waits_s), ""
+        until = time.monotonic() + self._within_s
         while True:
             came = file.tell()
+            begun = Begun(came, etag) if etag and came else None
             try:
-                with self._http.get(url, auth, FETCH_WITHIN_S, Begun(came, etag) if etag and came else None) as fetched:
+                with self._http.get(url, auth, until - time.monotonic(), begun) as fetched:
                     etag = fetched.etag
                     self._take(fetched, file, url, stopped)
                 return
-            except Unavailable:
+            except NothingToResume:
+                etag = ""
+            except Unavailable as err:
+                if time.monotonic() >= until:
+                    raise BadInput(f"{shown(url)} took longer than {self._within_s:g} s, the most it may") from err
                 if stopped() or not (waits or file.tell() > came):
                     raise
             if file.tell() > came:
                 waits = deque(self._waits_s)
             if waits:
-                time.sleep(waits.popleft())
+                time.sleep(min(waits.popleft(), max(0, until - time.monotonic())))
 
     def _take(self, fetched: Fetched, file: IO[bytes], url: str, stopped: Callable[[], bool]) -> None:
         file.seek(fetched.offset)

@@ -50,6 +50,10 @@ class Begun:
     etag: str
 
 
+class NothingToResume(Unavailable):
+    """The server has no bytes behind those that were begun: its content is another one now."""
+
+
 class GuardedHttp:
     """Fetches URLs that strangers choose."""
 
@@ -75,6 +79,8 @@ class GuardedHttp:
         with pool, _translated(url), httpx.Client(transport=_Transport(pool), trust_env=False) as client:
             response = _final(client, request)
             try:
+                if begun is not None and response.status_code == 416:
+                    raise NothingToResume(f"{shown(url)} has no more bytes than {begun.size_bytes}")
                 offset = _offset(response, begun)
                 _check_answer(response, url, 206 if offset else 200)
                 yield Fetched(_announced(response), response.iter_raw(), offset, _strong_etag(response))

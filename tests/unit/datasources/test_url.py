@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -312,6 +313,10 @@ TURNS = {
     "the range is not known": ([cut(3000), whole()], ["", "bytes=3000-"]),
     "the content has no name": ([cut(3000, ""), whole("")], ["", ""]),
     "the name is weak": ([cut(3000, 'ETag: W/"1"\r\n'), whole()], ["", ""]),
+    "broken, then nothing behind it": (
+        [cut(3000), b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n", whole()],
+        ["", "bytes=3000-", ""],
+    ),
     "busy, then broken, then busy": ([BUSY, cut(100), BUSY, rest(100)], ["", "", "bytes=100-", "bytes=100-"]),
 }
 
@@ -333,6 +338,26 @@ def test_a_part_that_begins_elsewhere_is_not_taken(web: Web) -> None:
     with pytest.raises(BadInput, match="206"):
         web.fetched(url)
     assert web.left() == []
+
+
+def test_all_beginnings_of_a_fetch_together_have_one_time_limit(web: Web) -> None:
+    never = threading.Event()
+
+    def a_little_more(connection: socket.socket) -> None:
+        never.wait(0.1)
+        came = len(web.server.asked)
+        head = rest(came - 1) if came > 1 else cut(1)
+        connection.sendall(head[: head.index(b"\r\n\r\n") + 5])
+
+    web.server.answers["/x"] = a_little_more
+    source = WebFile(
+        Effects(), GuardedHttp(AddressGuard(allow_private=True)), NoSecrets(), MOST, waits_s=(0.0,), within_s=1.0
+    )
+    with pytest.raises(BadInput, match="took longer than 1 s"):
+        list(
+            source.list_source(DataRef("url", {"url": web.server.url("/x")}), Staging("job", web.folder, lambda: False))
+        )
+    assert 3 <= len(web.server.asked) <= 11
 
 
 def in_turn(web: Web, answers: list[bytes]) -> str:
