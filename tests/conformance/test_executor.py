@@ -14,6 +14,7 @@ from fanfold.jobs.models import AttemptKey, FileChunk, RangeChunk, Role, TaskKey
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
 from fanfold.ports.executor import Executor, Input, Report, RunOrder, Told
 from fanfold.registry import EXECUTORS, load
+from fanfold.services.log_files import lines_of, log_of
 from fanfold.signals import ThreadSignal
 
 SLOTS = 2
@@ -225,6 +226,20 @@ def test_a_runner_that_is_killed_is_told_as_lost_and_replaced(bench: Bench) -> N
     bench.executor.start([bench.order(COPY, index, fence=2) for index in range(3)])
     assert all(isinstance(item, Succeeded) for item in bench.outcomes(4)[1:])
     Effects().remove_tree(bench.scratch)
+
+
+def test_what_was_printed_outlives_the_runner_within_a_second(bench: Bench) -> None:
+    order = bench.order('echo one; printf "two, without an end"; exec sleep 60')
+    bench.executor.start([order])
+    bench.until((bench.folder / "logs" / "app-0.1.open").exists)
+    [victim] = [row["pid"] for row in bench.executor.runners() if row["attempt"]]
+    os.kill(victim, signal.SIGKILL)
+    bench.outcomes()
+    log = log_of(order.attempt, bench.folder / "logs")
+    assert log is not None
+    lines = list(lines_of(log, unfinished=True))
+    assert [line.text for line in lines] == ["one", "two, without an end"]
+    assert (lines[1].at - lines[0].at).total_seconds() < 1.0
 
 
 def test_more_orders_than_slots_all_end(bench: Bench) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from rich.markup import escape
 
 from fanfold.cli.progress import clock_time
 from fanfold.errors import NotFound
+from fanfold.jobs.log_names import piece_name
 from fanfold.jobs.models import Job, JobState, Role, Task, TaskKey, TaskState
 from fanfold.jobs.progress import PHASES
 from fanfold.ports.store import Store
+from fanfold.services.log_files import last_lines, log_of
 
 LAST_LINES = 10
 NAMES_SHOWN = 5
@@ -44,8 +45,10 @@ def failure_of(job: Job, store: Store, logs: Path) -> Failure | None:
     task = _failed_task(job, store)
     if task is None or not task.fence:
         return None
-    log = logs / f"{task.attempt_key.name}.jsonl"
-    return Failure(log, last_lines(log)) if log.exists() else None
+    log = log_of(task.attempt_key, logs)
+    if log is None:
+        return None
+    return Failure(logs / piece_name(task.attempt_key.name, 0), last_lines(log, LAST_LINES))
 
 
 def _failed_task(job: Job, store: Store) -> Task | None:
@@ -61,14 +64,6 @@ def _failed_task(job: Job, store: Store) -> Task | None:
         return store.task(TaskKey(job.id, role, job.round - 1))
     except NotFound:  # a planned partitioner runs no program
         return None
-
-
-def last_lines(log: Path) -> tuple[str, ...]:
-    """The last lines that a program printed, oldest first."""
-    with open(log, "rb") as file:
-        file.seek(max(0, log.stat().st_size - 64 * 1024))
-        entries = file.read().split(b"\n")[-LAST_LINES - 1 : -1]
-    return tuple(str(json.loads(entry)["line"]) for entry in entries if entry.endswith(b"}"))
 
 
 def last_state(job: Job) -> JobState:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fanfold.wire.logs import LogEntry, LogsAnswer
 
 A_PAGE = 5000
+_LEVELS = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
+_SERVICES = {"app": "taskrunner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Line:
     service: str
     task: str
     log: str
+    attempt: int = 0
 
     def as_text(self) -> str:
         """Time, level, program, line; with nothing in it that a terminal would obey."""
@@ -76,18 +79,19 @@ def _lines(answer: LogsAnswer) -> Iterator[Line]:
 
 
 def _of(service: str, task: str, entries: list[LogEntry]) -> Iterator[Line]:
-    return (Line(entry.timestamp, entry.level, service, task, entry.log) for entry in entries)
+    return (Line(entry.timestamp, entry.level, service, task, entry.log, entry.attempt) for entry in entries)
 
 
 def followed(job: Job, wanted: Wanted) -> Iterator[Line]:
     """The lines that are there, then those that come, until the job has ended."""
-    levels = {level.upper() for level in wanted.levels}
+    levels = {_LEVELS.get(level.upper(), level.upper()) for level in wanted.levels}
+    services = {_SERVICES.get(service, service) for service in wanted.services}
     for line in job.follow_logs():
         fits = (
             (not wanted.tasks or line.task_id in wanted.tasks)
             and (not levels or line.level in levels)
-            and (not wanted.services or line.service in wanted.services)
+            and (not services or line.service in services)
             and wanted.query.casefold() in line.log.casefold()
         )
         if fits:
-            yield Line(line.timestamp, line.level, line.service, line.task_id, line.log)
+            yield Line(line.timestamp, line.level, line.service, line.task_id, line.log, line.attempt)

@@ -33,6 +33,7 @@ from fanfold.runner.process_tree import adopt_orphans
 from fanfold.runner.run import Run, folders_of, place_of
 from fanfold.runner.staging import manifest_files
 from fanfold.services.caller_secrets import CallerSecrets
+from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
 
 JOB = "trial"
@@ -135,7 +136,7 @@ def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
     clock = SteadyClock()
     platform = ProcessPlatform(effects, clock)
     run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0)
-    log = _Log(folders_of(order, HERE).log, say)
+    log = _Log(order.attempt, folders_of(order, HERE).logs, say)
     with _stopped_by_signals(run):
         run.begin()
         if run.running is None:
@@ -167,20 +168,18 @@ def _watch(run: Run, log: _Log) -> None:
 class _Log:
     """Prints what was added to an attempt's log since the last look."""
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
-        self._path = path
+    def __init__(self, attempt: AttemptKey, folder: Path, say: Callable[[str], None]) -> None:
+        self._attempt = attempt
+        self._folder = folder
         self._say = say
         self._read = 0
 
     def show(self) -> None:
         """Print the new lines."""
-        if not self._path.exists():
-            return
-        with open(self._path, "rb") as file:
-            file.seek(self._read)
-            for line in file:
-                self._read += len(line)
-                self._say(json.loads(line)["line"])
+        log = log_of(self._attempt, self._folder)
+        for line in lines_of(log, self._read) if log is not None else ():
+            self._read = line.end
+            self._say(line.text)
 
 
 def _to_stderr(line: str) -> None:

@@ -7,11 +7,10 @@ from fanfold.wire.logs import LogEntry
 
 
 class FollowedLine(LogEntry):
-    """A line as it is printed: by which program (`service`), for which task, in which attempt."""
+    """A line as it is printed: by which program (`service`), for which task."""
 
     service: str
     task_id: str = ""
-    attempt: int = 0
 
 
 def followed(event: ServerEvent) -> FollowedLine:

@@ -88,6 +88,7 @@ class Masker:
         encoded = [spelling.encode("utf-8", "surrogatepass") for spelling in longest_first]
         self._pattern = re.compile("|".join(re.escape(spelling) for spelling in longest_first)) if spellings else None
         self._of_bytes = re.compile(b"|".join(re.escape(spelling) for spelling in encoded)) if spellings else None
+        self._encoded = encoded
         self.longest = max((len(spelling) for spelling in encoded), default=0)
 
     def __repr__(self) -> str:
@@ -100,6 +101,16 @@ class Masker:
     def of_bytes(self, data: bytes) -> bytes:
         """The same for text in UTF-8, of which only a part may be well-formed."""
         return data if self._of_bytes is None else self._of_bytes.sub(MASK.encode(), data)
+
+    def begun(self, data: bytes) -> int:
+        """How many bytes at the end of a text may be the beginning of a value."""
+        end = data[-self.longest :] if self.longest else b""
+        return max((_overlap(end, spelling) for spelling in self._encoded), default=0)
+
+
+def _overlap(end: bytes, spelling: bytes) -> int:
+    lengths = range(min(len(end), len(spelling) - 1), 0, -1)
+    return next((length for length in lengths if end.endswith(spelling[:length])), 0)
 
 
 def spellings_of(value: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ jobs/<job id>/
   source/               input that does not lie elsewhere: an upload, or what a URL gave
   plan.jsonl            chunks planned by a built-in splitter
   results/<attempt>/    published results, whole or not there
-  logs/<attempt>.jsonl
+  logs/<attempt>.jsonl  and what comes after a log's head: `jobs.log_names`
   merge/                what the assembler is given: inputs.jsonl, index.json
 scratch/<runner>/<account>/<job>.<attempt>/   where an attempt works; gone when it ends
 packages/<sha256>/      unpacked blocks

@@ -19,7 +19,7 @@ class JobFiles(Protocol):
 
     @property
     def logs(self) -> Path:
-        """The folder with one log an attempt, `<role>-<index>.<fence>.jsonl`."""
+        """The folder with one log an attempt; `jobs.log_names` says what its files are called."""
 
     def result(self, attempt: AttemptKey) -> Path:
         """The folder of an attempt's published result."""

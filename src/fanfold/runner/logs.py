@@ -1,82 +1,76 @@
-"""What a program prints, line by line with time and level, appended to its attempt's log as JSON Lines.
+"""What a program prints, line by line with time and level, added to its attempt's log as JSON Lines.
 
-A line is `{"at": RFC 3339, "level": ..., "line": ...}`. The level is read from the line where it states one; lines of a
-Python traceback are ERROR; else UNKNOWN. Values of secrets that the program was given are masked before a line is cut
+A line is `{"at": RFC 3339, "level": ..., "line": ...}`. Of a line that was written over, as progress bars do after a
+carriage return, the last state is kept. Values of secrets that the program was given are masked before a line is cut
 or written.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import re
 from collections import deque
 from datetime import datetime
 from pathlib import Path
 
+from fanfold.effects import Effects
 from fanfold.jobs.secrets import Masker
 from fanfold.ports.clock import Clock
+from fanfold.runner.kept_log import KeptLog
+from fanfold.runner.levels import Levels
 
 MAX_LINE_BYTES = 64 * 1024
-MAX_LOG_BYTES = 64 * 1024 * 1024
+MOST_STATES = 16 * 1024
+"""So many bytes of states that were written over may come before they are dropped."""
+
 TAIL_LINES = 20
-
-_LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\b")
-_LEVEL_WITHIN = 80
-_SAME = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
-
-
-class Levels:
-    """Reads levels line by line; remembers whether a traceback is being printed."""
-
-    def __init__(self) -> None:
-        self._in_traceback = False
-
-    def of(self, line: str) -> str:
-        """The level of the next line."""
-        if line.startswith("Traceback (most recent call last)"):
-            self._in_traceback = True
-            return "ERROR"
-        if self._in_traceback:
-            self._in_traceback = line.startswith(" ")
-            return "ERROR"
-        found = _LEVEL.search(line, 0, _LEVEL_WITHIN)
-        return _SAME.get(found.group(), found.group()) if found else "UNKNOWN"
 
 
 class AttemptLog:
-    """The log of one attempt; its file appears with the first line. Lines over 64 KiB are cut into pieces; after
-    64 MiB one line says that the rest is left out."""
+    """The log of one attempt; its file appears with the first line. Lines over 64 KiB are cut into pieces.
 
-    def __init__(self, path: Path, clock: Clock, mask: Masker | None = None) -> None:
-        self._path = path
+    `printed_bytes` counts what the program printed.
+    """
+
+    def __init__(self, folder: Path, attempt: str, clock: Clock, effects: Effects, mask: Masker | None = None) -> None:
+        self._kept = KeptLog(folder, attempt, effects)
         self._clock = clock
         self._mask = mask or Masker([])
-        self._file: int | None = None
         self._rest = b""
+        self._unkept = False
         self._levels = Levels()
-        self._written = 0
+        self.printed_bytes = 0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def feed(self, data: bytes) -> None:
         """Take what the program printed; whole lines are written at once."""
+        self.printed_bytes += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        pieces = [piece for line in lines for piece in _cut(self._mask.of_bytes(line))]
+        pieces = [piece for line in lines for piece in _cut(_last_state(self._mask.of_bytes(line)))]
         begun, self._rest = self._begun(self._rest)
+        self._unkept = True
         self._write(pieces + begun)
+
+    def keep_open(self) -> None:
+        """Bring a line that has no end yet to storage, but for the beginning of a value to be masked."""
+        if not self._rest or not self._unkept:
+            return
+        self._unkept = False
+        shown = self._mask.of_bytes(self._rest)
+        shown = _last_state(shown[: len(shown) - self._mask.begun(shown)])
+        text = shown[-MAX_LINE_BYTES:].decode("utf-8", "replace")
+        self._kept.keep_open(_line_json(self._clock.now(), Levels().of(text), text))
 
     def close(self) -> None:
         """Write what is left of a last line without an end, and let go of the file."""
         if self._rest:
-            self._write(_cut(self._mask.of_bytes(self._rest)))
+            self._write(_cut(_last_state(self._mask.of_bytes(self._rest))))
             self._rest = b""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._kept.close()
 
     def _begun(self, rest: bytes) -> tuple[list[bytes], bytes]:
         """The pieces of a line that has no end yet, and what of it is kept back: it may begin a value to be masked."""
+        if len(rest) > MOST_STATES + self._mask.longest and b"\r" in rest:
+            rest = _last_states(self._mask.of_bytes(rest))
         if len(rest) <= MAX_LINE_BYTES + self._mask.longest:
             return [], rest
         masked = self._mask.of_bytes(rest)
@@ -91,32 +85,27 @@ class AttemptLog:
         return next((line[:500] for line in shown if line), "")
 
     def _write(self, lines: list[bytes]) -> None:
-        if not lines:
-            return
-        at = self._clock.now()
-        data = b"".join(self._entry(line, at) for line in lines)
-        if self._written > MAX_LOG_BYTES:
-            return
-        self._written += len(data)
-        if self._written > MAX_LOG_BYTES:
-            notice = f"the log passed {MAX_LOG_BYTES} bytes; the rest is left out"
-            data = _line_json(at, "WARNING", notice)
-        try:
-            self._append(data)
-        except OSError as err:
-            if err.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            self._written = MAX_LOG_BYTES + 1  # a full disk costs the rest of the log, not the attempt
-
-    def _append(self, data: bytes) -> None:
-        if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.write(self._file, data)
+        if lines:
+            at = self._clock.now()
+            self._kept.append(b"".join(self._entry(line, at) for line in lines))
 
     def _entry(self, line: bytes, at: datetime) -> bytes:
-        text = line.rstrip(b"\r").decode("utf-8", "replace")
+        text = line.decode("utf-8", "replace")
         self.tail.append(text)
         return _line_json(at, self._levels.of(text), text)
+
+
+def _last_state(line: bytes) -> bytes:
+    """What a line showed last: what follows its last carriage return, or the last state that was not blank."""
+    if b"\r" not in line:
+        return line
+    return next((state for state in reversed(line.split(b"\r")) if not state.isspace() and state), b"")
+
+
+def _last_states(rest: bytes) -> bytes:
+    """The end of an unfinished line: its last state, and the last before it that was not blank."""
+    before, _, last = rest.rpartition(b"\r")
+    return _last_state(before) + b"\r" + last
 
 
 def _cut(line: bytes) -> list[bytes]:

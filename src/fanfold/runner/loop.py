@@ -78,6 +78,8 @@ class RunnerLoop:
         if self._clock.monotonic() >= self._beat_at:
             self._beat_at = self._clock.monotonic() + BEAT_S
             self._tell_start()
+            if self._run is not None and self._run.running is not None:
+                self._run.on_beat()
             self._platform.tidy()
 
     def _tell_start(self) -> None:
@@ -148,7 +150,8 @@ class RunnerLoop:
                 self._selector.unregister(descriptor)
         ended = run.take_end()
         self._run = None
-        self._start_next()  # its program runs while this one's result is brought to disk
+        if run.settles_soon():
+            self._start_next()  # its program runs while this one's result is brought to disk
         run.settle(ended)
         self._report(run)
 

@@ -29,7 +29,7 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
 from fanfold.ports.platform import Ended, Platform, Program, Running, Walls
 from fanfold.runner.logs import AttemptLog
-from fanfold.runner.staging import BadResult, ChunkChanged, stage_in, stage_out
+from fanfold.runner.staging import BadResult, ChunkChanged, is_small, stage_in, stage_out
 
 READ_BYTES = 256 * 1024
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,7 +46,7 @@ class Folders:
     writes: Path
     temporary: Path
     published: Path
-    log: Path
+    logs: Path
 
 
 def place_of(runner: str, pid: int) -> str:
@@ -66,7 +66,7 @@ def folders_of(order: RunOrder, place: str) -> Folders:
         scratch / "out",
         scratch / "tmp",
         job / "results" / name,
-        job / "logs" / f"{name}.jsonl",
+        job / "logs",
     )
 
 
@@ -87,7 +87,7 @@ class Run:
         self._kill_grace_s = kill_grace_s
         self._folders = folders_of(order, place_of(runner, os.getpid()))
         self._mask = Masker(order.secrets.values())
-        self._log = AttemptLog(self._folders.log, clock, self._mask)
+        self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
         self._bytes_in = 0
         self._deadline = 0.0
         self._kill_at: float | None = None
@@ -182,6 +182,10 @@ class Run:
         self._log.feed(data)
         return bool(data)
 
+    def on_beat(self) -> None:
+        """Called twice a second while the program runs."""
+        self._log.keep_open()
+
     def on_time(self) -> None:
         """A moment that `wait_s` named has come: the time limit, or the end of the grace after TERM."""
         assert self.running is not None
@@ -215,6 +219,10 @@ class Run:
         self.running = None
         self._log.close()
         return ended
+
+    def settles_soon(self) -> bool:
+        """Whether `settle` takes but a moment: meanwhile nobody reads what another program prints."""
+        return is_small(self._folders.writes)
 
     def settle(self, ended: Ended) -> None:
         """Publish or drop what it made, and clean up."""

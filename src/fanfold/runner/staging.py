@@ -8,7 +8,9 @@ to its final name, fsync of the folder that holds it; then, elsewhere, the commi
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,7 @@ INLINE_FILES = 100
 MANIFEST_FILE = ".fanfold-manifest.jsonl"
 """Lists the files of a result with more than INLINE_FILES, one JSON array [path, size_bytes, sha256] a line."""
 
+SMALL_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_PATH_BYTES = 1024
 FOLDER_MODE = 0o755
@@ -120,6 +123,24 @@ def stage_out(made: Path, published: Path, effects: Effects, hashed: bool) -> Re
     effects.rename(made, published)
     effects.fsync_folder(published.parent)
     return manifest
+
+
+def is_small(made: Path) -> bool:
+    """Whether a result is published in a moment: at most 64 files, no folders, 16 MiB."""
+    try:
+        folder = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        with os.scandir(folder) as entries:
+            sizes = [_size(entry) for entry in itertools.islice(entries, _FSYNC_EACH + 1)]
+    finally:
+        os.close(folder)
+    return len(sizes) <= _FSYNC_EACH and sum(sizes) <= SMALL_BYTES
+
+
+def _size(entry: os.DirEntry[str]) -> float:
+    return entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else math.inf
 
 
 def manifest_files(manifest: ResultManifest, published: Path) -> Iterator[ResultFile]:

@@ -1,25 +1,31 @@
-"""The logs of a job on disk: one file an attempt, in a fixed order, read from any byte on, whole lines only."""
+"""The logs of a job on disk: one an attempt, in a fixed order, read from any byte on, whole lines only.
+
+A byte of a log counts from its beginning, also where the files between its head and its tail are gone.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fanfold.jobs.models import AttemptKey, Role, TaskKey
+from fanfold.jobs.log_names import LogFile, log_file, open_name, piece_name
+from fanfold.jobs.models import AttemptKey, Role
 
 LONGEST_LINE_BYTES = 1024 * 1024
-_NAME = re.compile(r"(partitioner|app|assembler)-(\d{1,12})\.(\d{1,12})")
+NEAR_THE_END_BYTES = 64 * 1024
+MIB = 1024 * 1024
 _ORDER = {Role.PARTITIONER: 0, Role.APP: 1, Role.ASSEMBLER: 2}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line that a program printed. `end` is the byte after it in its file."""
+    """One line that a program printed. `end` is the byte after it in its log; a line without an end has none."""
 
     attempt: AttemptKey
     at: datetime
@@ -28,12 +34,14 @@ class LogLine:
     end: int
 
 
-def attempt_of(job_id: str, name: str) -> AttemptKey | None:
-    """The attempt that a log's name, without suffix, stands for."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        return None
-    return AttemptKey(TaskKey(job_id, Role(found[1]), int(found[2])), int(found[3]))
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One attempt's log: where its files begin, and whether it may have a line without an end."""
+
+    attempt: AttemptKey
+    folder: Path
+    begins: tuple[int, ...] = ()
+    is_open: bool = False
 
 
 def place_of(attempt: AttemptKey) -> tuple[int, int, int]:
@@ -41,25 +49,81 @@ def place_of(attempt: AttemptKey) -> tuple[int, int, int]:
     return _ORDER[attempt.task.role], attempt.task.index, attempt.fence
 
 
-def attempts_with_logs(job_id: str, logs: Path) -> list[AttemptKey]:
-    """The attempts that printed something, in the order of logs."""
-    if not logs.is_dir():
+def logs_of(job_id: str, folder: Path) -> list[Log]:
+    """The logs of the attempts that printed something, in the order of logs."""
+    if not folder.is_dir():
         return []
-    names = (entry.name.removesuffix(".jsonl") for entry in logs.iterdir())
-    return sorted((found for name in names if (found := attempt_of(job_id, name)) is not None), key=place_of)
+    files: dict[AttemptKey, list[LogFile]] = {}
+    for entry in folder.iterdir():
+        found = log_file(job_id, entry.name)
+        if found is not None:
+            files.setdefault(found.attempt, []).append(found)
+    return [_log(attempt, folder, files[attempt]) for attempt in sorted(files, key=place_of)]
 
 
-def lines_of(attempt: AttemptKey, logs: Path, start: int = 0) -> Iterator[LogLine]:
-    """The whole lines of one log from a byte on; a line that is still being written comes the next time."""
-    path = logs / f"{attempt.name}.jsonl"
-    if not path.is_file():
-        return
-    with open(path, "rb") as file:
+def _log(attempt: AttemptKey, folder: Path, files: list[LogFile]) -> Log:
+    begins = tuple(sorted(file.begin for file in files if file.begin is not None))
+    return Log(attempt, folder, begins, is_open=len(begins) < len(files))
+
+
+def log_of(attempt: AttemptKey, folder: Path) -> Log | None:
+    """One attempt's log; None where it printed nothing."""
+    return next((log for log in logs_of(attempt.task.job_id, folder) if log.attempt == attempt), None)
+
+
+def lines_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterator[LogLine]:
+    """The whole lines from a byte on, and a line that says what was left out where a piece is gone.
+
+    A line that is still being written comes the next time, unless `unfinished` asks for it.
+    """
+    position = start
+    for begin in log.begins:
+        for line in _lines(log, begin, max(0, position - begin)):
+            if begin > position:
+                yield _left_out(line, begin, begin - position)
+            yield line
+            position = line.end
+    if unfinished:
+        yield from open_line(log, position)
+
+
+def _lines(log: Log, begin: int, start: int) -> Iterator[LogLine]:
+    """The lines of one file from its byte `start` on; none where it was removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError), open(log.folder / piece_name(log.attempt.name, begin), "rb") as file:
         file.seek(start)
-        end = start
+        end = begin + start
         while (data := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):
             end += len(data)
-            yield _line(attempt, data, end)
+            yield _line(log.attempt, data, end)
+
+
+def _left_out(line: LogLine, end: int, size: int) -> LogLine:
+    text = f"[{size / MIB:.1f} MiB of this log are left out here: of a long log only its head and its tail are kept]"
+    return LogLine(line.attempt, line.at, "WARNING", text, end)
+
+
+def open_line(log: Log, position: int) -> Iterator[LogLine]:
+    """The line that begins at `position` and has no end; one that got its end meanwhile is among the others."""
+    if not log.is_open:
+        return
+    try:
+        data = (log.folder / open_name(log.attempt.name)).read_bytes()
+    except FileNotFoundError:
+        return
+    begin, _, entry = data.partition(b" ")
+    if begin == b"%d" % position:
+        yield _line(log.attempt, entry, position)
+
+
+def last_lines(log: Log, count: int) -> tuple[str, ...]:
+    """The last lines of a log, oldest first; so many, or fewer where they are long."""
+    last = log.begins[-1] if log.begins else 0
+    end = last + (log.folder / piece_name(log.attempt.name, last)).stat().st_size if log.begins else 0
+    start = max(0, end - NEAR_THE_END_BYTES)
+    lines = lines_of(log, start, unfinished=True)
+    if start:  # the first may begin in its middle
+        next(lines, None)
+    return tuple(line.text for line in deque(lines, count))
 
 
 def _line(attempt: AttemptKey, data: bytes, end: int) -> LogLine:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import ENDED
+from fanfold.jobs.log_names import log_file
 from fanfold.jobs.models import AttemptKey, Job, JobState, Role
 from fanfold.ports.storage import JobStorage
 from fanfold.ports.store import Store
-from fanfold.services.log_files import LogLine, attempt_of, attempts_with_logs, lines_of, place_of
+from fanfold.services.log_files import Log, LogLine, lines_of, logs_of, open_line, place_of
 
 SERVICES = {
     "partitioner": Role.PARTITIONER,
@@ -63,14 +64,13 @@ class LogService:
     def read(self, job: Job, query: LogQuery) -> LogPage:
         """One page; it may be shorter than asked for where much had to be read. BadInput naming every problem."""
         wanted = _Wanted(job.id, query)
-        logs = self._storage.job(job.id).logs
         page: list[LogLine] = []
         read_bytes = 0
-        for attempt, start in wanted.files(attempts_with_logs(job.id, logs)):
+        for log, start in wanted.parts(logs_of(job.id, self._storage.job(job.id).logs)):
             before = start
-            for line in lines_of(attempt, logs, start):
+            for line in lines_of(log, start, unfinished=True):
                 if len(page) >= query.limit or read_bytes > READ_AT_ONCE_BYTES:
-                    return LogPage(page, f"{attempt.name}:{before}")
+                    return LogPage(page, f"{log.attempt.name}:{before}")
                 read_bytes += line.end - before
                 before = line.end
                 if wanted.fits(line):
@@ -79,11 +79,10 @@ class LogService:
 
     def lines(self, job: Job) -> Iterator[str]:
         """Everything as text, a line each with time, task, attempt and level; control characters made visible."""
-        logs = self._storage.job(job.id).logs
-        for attempt in attempts_with_logs(job.id, logs):
-            for line in lines_of(attempt, logs):
+        for log in logs_of(job.id, self._storage.job(job.id).logs):
+            for line in lines_of(log, unfinished=True):
                 stamp = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-                yield f"{stamp} {attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
+                yield f"{stamp} {log.attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
 
     def follow(self, job: Job, after: datetime | None = None) -> Following:
         """Lines as they come, those before a time left out."""
@@ -96,7 +95,7 @@ class Following:
     def __init__(self, store: Store, storage: JobStorage, job: Job, after: datetime | None) -> None:
         self._store = store
         self._job_id = job.id
-        self._logs = storage.job(job.id).logs
+        self._folder = storage.job(job.id).logs
         self._after = after
         self._read: dict[AttemptKey, int] = {}
         self.over = False
@@ -106,13 +105,16 @@ class Following:
         ended and its last line was given."""
         ended = _is_over(self._store.job(self._job_id))
         lines: list[LogLine] = []
-        for attempt in attempts_with_logs(self._job_id, self._logs):
-            for line in lines_of(attempt, self._logs, self._read.get(attempt, 0)):
+        logs = logs_of(self._job_id, self._folder)
+        for log in logs:
+            for line in lines_of(log, self._read.get(log.attempt, 0)):
                 if len(lines) >= most:
                     return lines, self._after or _BEGINNING
-                self._read[attempt] = line.end
+                self._read[log.attempt] = line.end
                 if self._after is None or line.at >= self._after:
                     lines.append(line)
+        if ended and not self.over:  # lines that will have no end any more: their runners were killed
+            lines += [line for log in logs for line in open_line(log, self._read.get(log.attempt, 0))]
         self.over = ended
         return lines, now - LATE
 
@@ -143,16 +145,17 @@ class _Wanted:
         if problems:
             raise BadInput("the question is not right", problems)
 
-    def files(self, attempts: list[AttemptKey]) -> Iterator[tuple[AttemptKey, int]]:
+    def parts(self, logs: list[Log]) -> Iterator[tuple[Log, int]]:
         """The logs to be read, and from which byte on."""
-        for attempt in attempts:
+        for log in logs:
+            attempt = log.attempt
             if self._first is not None and place_of(attempt) < place_of(self._first):
                 continue
             if self._roles and attempt.task.role not in self._roles:
                 continue
             if self._task_ids and attempt.task.task_id not in self._task_ids:
                 continue
-            yield attempt, self._start if attempt == self._first else 0
+            yield log, self._start if attempt == self._first else 0
 
     def fits(self, line: LogLine) -> bool:
         """Whether a line is wanted."""
@@ -168,9 +171,9 @@ def _after(job_id: str, text: str, problems: list[Problem]) -> tuple[AttemptKey 
     if not text:
         return None, 0, None
     cursor = _CURSOR.fullmatch(text)
-    first = attempt_of(job_id, cursor[1]) if cursor else None
+    first = log_file(job_id, f"{cursor[1]}.jsonl") if cursor else None
     if cursor and first:
-        return first, int(cursor[2]), None
+        return first.attempt, int(cursor[2]), None
     try:
         since = datetime.fromisoformat(text)
     except ValueError:

@@ -20,11 +20,12 @@ class LogsRequest(Shape):
 
 
 class LogEntry(Shape):
-    """One line that a program printed, and when; `level` is UNKNOWN where the line states none."""
+    """One line that a program printed, when, and in which attempt; `level` is UNKNOWN where the line states none."""
 
     timestamp: str
     level: str
     log: str
+    attempt: int = 0
 
 
 class TaskLogs(Shape):

@@ -29,8 +29,8 @@ def printed(server: Served) -> Served:
     return server
 
 
-def entry(text: str, second: int, level: str = "INFO") -> dict[str, str]:
-    return {"timestamp": f"2031-05-04T12:00:0{second}.000Z", "level": level, "log": text}
+def entry(text: str, second: int, level: str = "INFO") -> dict[str, Any]:
+    return {"timestamp": f"2031-05-04T12:00:0{second}.000Z", "level": level, "log": text, "attempt": 1}
 
 
 def test_lines_stand_under_the_programs_that_printed_them(printed: Served) -> None:

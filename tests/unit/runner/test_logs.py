@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from fanfold.effects import Effects
 from fanfold.jobs.secrets import Masker
-from fanfold.runner import logs
-from fanfold.runner.logs import MAX_LINE_BYTES, TAIL_LINES, AttemptLog, Levels
+from fanfold.runner.logs import MAX_LINE_BYTES, TAIL_LINES, AttemptLog
 from tests.values import NOON
 
 
@@ -23,9 +23,13 @@ class Clock:
         return 0.0
 
 
+def a_log(place: Path, *secrets: str) -> AttemptLog:
+    return AttemptLog(place, "log", Clock(), Effects(), Masker(secrets))
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> AttemptLog:
-    return AttemptLog(tmp_path / "log.jsonl", Clock())
+    return a_log(tmp_path)
 
 
 def written(tmp_path: Path) -> list[dict[str, Any]]:
@@ -34,40 +38,6 @@ def written(tmp_path: Path) -> list[dict[str, Any]]:
 
 def lines(tmp_path: Path) -> list[str]:
     return [entry["line"] for entry in written(tmp_path)]
-
-
-@pytest.mark.parametrize(
-    ("line", "level"),
-    [
-        ("DEBUG: reading", "DEBUG"),
-        ("2031-05-04 12:00:00 INFO reading", "INFO"),
-        ("[WARNING] slow", "WARNING"),
-        ("WARN slow", "WARNING"),
-        ("app: ERROR: no", "ERROR"),
-        ("CRITICAL", "ERROR"),
-        ("FATAL no", "ERROR"),
-        ("information", "UNKNOWN"),
-        ("ERRORS: 0", "UNKNOWN"),
-        ("error: no", "UNKNOWN"),
-        ("", "UNKNOWN"),
-        ("x" * 90 + " ERROR", "UNKNOWN"),
-    ],
-)
-def test_a_level_is_read_where_a_line_states_one(line: str, level: str) -> None:
-    assert Levels().of(line) == level
-
-
-def test_a_traceback_is_an_error_to_its_last_line_and_no_further() -> None:
-    levels = Levels()
-    printed = [
-        "start",
-        "Traceback (most recent call last):",
-        '  File "a.py", line 1',
-        "    INFO = 1 / 0",
-        "ValueError: no",
-        "INFO on",
-    ]
-    assert [levels.of(line) for line in printed] == ["UNKNOWN", "ERROR", "ERROR", "ERROR", "ERROR", "INFO"]
 
 
 def test_a_log_appears_with_its_first_line(log: AttemptLog, tmp_path: Path) -> None:
@@ -107,17 +77,33 @@ def test_a_line_without_end_is_cut_into_pieces(log: AttemptLog, tmp_path: Path, 
     assert [len(line) for line in lines(tmp_path)] == [MAX_LINE_BYTES] * 3 + [5, 4]
 
 
-def test_a_log_that_grows_too_long_ends_with_a_word_about_it(
-    log: AttemptLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("printed", "kept"),
+    [
+        (b"  1%\r 50%\r100%\n", ["100%"]),
+        (b"  1%\r 50%\r100%\r\n", ["100%"]),
+        (b" 50%\r100%\r      \rdone\n", ["done"]),
+        (b" 50%\r100%\r      \r\n", ["100%"]),
+        (b"\r\n", [""]),
+        (b"one\r\ntwo\r\n", ["one", "two"]),
+        (b" 50%\r100%", ["100%"]),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_a_line_that_is_written_over_the_last_state_is_kept(
+    log: AttemptLog, tmp_path: Path, printed: bytes, kept: list[str], at_once: bool
 ) -> None:
-    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 1000)
-    for number in range(100):
-        log.feed(f"line {number}\n".encode())
+    for piece in [printed] if at_once else [printed[place : place + 1] for place in range(len(printed))]:
+        log.feed(piece)
     log.close()
-    *_, last = written(tmp_path)
-    assert (last["level"], last["line"]) == ("WARNING", "the log passed 1000 bytes; the rest is left out")
-    assert sum("left out" in line for line in lines(tmp_path)) == 1
-    assert log.last_words() == "line 99"
+    assert lines(tmp_path) == kept
+
+
+def test_a_progress_bar_of_a_million_states_is_one_line(log: AttemptLog, tmp_path: Path) -> None:
+    for begin in range(0, 1_000_000, 10_000):
+        log.feed(b"".join(b"\r%d of a million" % number for number in range(begin, begin + 10_000)))
+    log.feed(b"\r  \r\n")
+    assert lines(tmp_path) == ["999999 of a million"]
 
 
 def test_the_last_words_are_the_last_that_say_something(log: AttemptLog) -> None:
@@ -135,11 +121,52 @@ def test_last_words_hold_nothing_that_a_terminal_or_a_database_would_stumble_ove
     assert "dead" in log.last_words()
 
 
+# ---- a line without an end
+
+
+def _open(place: Path) -> tuple[int, str]:
+    """The byte that the line without an end will begin at, and the line."""
+    begin, _, entry = (place / "log.open").read_bytes().partition(b" ")
+    return int(begin), json.loads(entry)["line"]
+
+
+def test_a_line_without_an_end_is_kept_until_it_has_one(log: AttemptLog, tmp_path: Path) -> None:
+    log.keep_open()
+    log.feed(b"a line\n 10%")
+    log.keep_open()
+    size = (tmp_path / "log.jsonl").stat().st_size
+    assert _open(tmp_path) == (size, " 10%")
+    log.feed(b"\r 20%")
+    log.keep_open()
+    assert _open(tmp_path) == (size, " 20%")
+    log.close()
+    assert lines(tmp_path) == ["a line", " 20%"]
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_a_line_without_an_end_is_written_once(log: AttemptLog, tmp_path: Path) -> None:
+    log.feed(b"and?")
+    log.keep_open()
+    (tmp_path / "log.open").unlink()
+    log.keep_open()
+    assert not (tmp_path / "log.open").exists()
+
+
+def test_the_beginning_of_a_secret_is_kept_back(tmp_path: Path) -> None:
+    log = a_log(tmp_path, "wJalrXUtnFEMI")
+    log.feed(b"key: wJalrXU")
+    log.keep_open()
+    assert _open(tmp_path) == (0, "key: ")
+    log.feed(b"tnFEMI!")
+    log.keep_open()
+    assert _open(tmp_path) == (0, "key: ***!")
+
+
 # ---- secrets
 
 
 def _masked(tmp_path: Path, *pieces: bytes, value: str = "wJalrXUtnFEMI") -> str:
-    log = AttemptLog(tmp_path / "log.jsonl", Clock(), Masker([value]))
+    log = a_log(tmp_path, value)
     for piece in pieces:
         log.feed(piece)
     log.close()
@@ -164,6 +191,6 @@ def test_a_secret_is_masked_where_a_long_line_is_cut(tmp_path: Path, before: int
 
 
 def test_a_secret_is_masked_in_last_words(tmp_path: Path) -> None:
-    log = AttemptLog(tmp_path / "log.jsonl", Clock(), Masker(["wJalrXUtnFEMI"]))
+    log = a_log(tmp_path, "wJalrXUtnFEMI")
     log.feed(b"no access with wJalrXUtnFEMI\n")
     assert log.last_words() == "no access with ***"

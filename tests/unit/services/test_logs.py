@@ -1,6 +1,7 @@
 """Logs are found by program, level, task and text, page by page, while they are still being written."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +162,45 @@ def test_who_follows_sees_each_line_once_until_the_job_has_ended(shelf: Shelf, s
     look()
     assert seen[7:] == ["last words"]
     assert following.over
+
+
+def opened(path: Path, text: str) -> None:
+    """Give a log a line that has no end yet."""
+    path.with_suffix(".open").write_bytes(b"%d " % (path.stat().st_size if path.exists() else 0) + line(text, 23))
+
+
+def test_a_line_without_an_end_is_found_and_comes_last_to_who_follows(
+    shelf: Shelf, service: LogService, job: Job
+) -> None:
+    opened(shelf.printed(Role.APP, 2, 2), " 99% of two")
+    opened(shelf.workspace.job("job").logs / "app-7.1.jsonl", "seven?")
+    assert found(service, job, query="99%") == [" 99% of two"]
+    assert found(service, job)[2:5] == ["two again", " 99% of two", "seven?"]
+    assert sum("99%" in text for text in service.lines(job)) == 1
+    following = service.follow(job)
+    first, _ = following.news(shelf.clock.now(), 100)
+    assert len(first) == 5
+    shelf.stepped("job", Failed("tasks_failed", "no"))
+    last, _ = following.news(shelf.clock.now(), 100)
+    assert [item.text for item in last] == [" 99% of two", "seven?"]
+    assert following.over
+    assert following.news(shelf.clock.now(), 100)[0] == []
+
+
+def test_pages_of_a_log_with_a_gap_are_the_whole_without_double(shelf: Shelf, service: LogService, job: Job) -> None:
+    head = shelf.printed(Role.APP, 7, 1, line("head"))
+    begin = head.stat().st_size + 10 * 1024 * 1024
+    head.with_name(f"app-7.1.{begin}.jsonl").write_bytes(line("tail") + line("end"))
+    opened(head, "stale")
+    pages, after_ = [], ""
+    while True:
+        page = service.read(job, LogQuery(limit=1, after=after_, task_ids=frozenset({"job-7"})))
+        pages += [item.text for item in page.lines]
+        after_ = page.next
+        if not after_:
+            break
+    assert pages[:1] + pages[2:] == ["head", "tail", "end"]
+    assert pages[1] == "[10.0 MiB of this log are left out here: of a long log only its head and its tail are kept]"
 
 
 def test_who_comes_back_to_where_it_was_told_to_misses_nothing(shelf: Shelf, service: LogService, job: Job) -> None:

@@ -119,13 +119,18 @@ def _by_program(lines: Iterable[LogLine]) -> dict[str, Any]:
 
 
 def _json(line: LogLine) -> dict[str, Any]:
-    return {"timestamp": rfc3339(line.at), "level": line.level, "log": line.text}
+    return {
+        "timestamp": rfc3339(line.at),
+        "level": line.level,
+        "log": line.text,
+        "attempt": line.attempt.fence,
+    }
 
 
 def _followed_json(line: LogLine) -> dict[str, Any]:
     task = line.attempt.task
     service = "taskrunner" if task.role is Role.APP else task.role.value
-    return {"service": service, "taskId": task.task_id, "attempt": line.attempt.fence} | _json(line)
+    return {"service": service, "taskId": task.task_id} | _json(line)
 
 
 def _blocks(lines: Iterator[str]) -> Iterator[str]:
