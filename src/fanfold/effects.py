@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -134,9 +135,10 @@ class Effects:
         with contextlib.suppress(FileNotFoundError):
             try:
                 shutil.rmtree(path)
-            except PermissionError:
-                _open_up(path)
-                shutil.rmtree(path)
+            except FileNotFoundError:
+                raise
+            except (OSError, RecursionError):
+                _remove_flat(path)
 
     def spawn(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int | None, keep: Sequence[int] = ()
@@ -202,11 +204,34 @@ def _copy_some(source: int, target: int, offset: int, length: int) -> int:
     return len(data)
 
 
-def _open_up(root: Path) -> None:
-    """Give back the permissions a program took from its own folders, so that they can be removed."""
+def _remove_flat(root: Path) -> None:
+    """Remove a folder whatever a program did to it: folders closed to their owner, or nested as deep as it liked. Each
+    is emptied by moving the folders in it up to `root`."""
     os.chmod(root, 0o700)
-    for folder, names, _ in os.walk(root):
+    numbers = itertools.count()
+    while names := os.listdir(root):
         for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                os.chmod(path, 0o700)
+            path = root / name
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
+                continue
+            os.chmod(path, 0o700)
+            for inner in list(path.iterdir()):
+                _move_up(inner, root, numbers)
+            path.rmdir()
+    root.rmdir()
+
+
+def _move_up(path: Path, root: Path, numbers: Iterator[int]) -> None:
+    """Give an entry another name right below `root`; a file goes at once."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    os.chmod(path, 0o700)
+    while True:
+        try:
+            path.rename(root / f"{next(numbers)}.removed")
+            return
+        except OSError as err:
+            if err.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise

@@ -75,6 +75,12 @@ class Settings:
     network: str = _said("off", "Whether sandboxed programs may use the network: 'on' or 'off'.")
     warm: str = _said("on", "Whether Python programs start as forks of a prepared process: 'on' or 'off'.")
     warm_idle_s: float = _said(1.0, "Seconds that a prepared process waits for its next program.")
+    max_processes: int = _said(512, "Most processes and threads that a program may have at a time.")
+    max_open_files: int = _said(1024, "Most files that each process of a program may have open.")
+    max_file_bytes: int = _said(100 * 1024**3, "Largest file that a program may write, in bytes.")
+    max_disk_bytes: int = _said(100 * 1024**3, "Most bytes on disk that a program's folders may take, its input apart.")
+    max_files: int = _said(1_000_000, "Most files and folders that a program may have in its folders.")
+    max_log_bytes: int = _said(1024**3, "Most bytes that a program may print.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
     @classmethod
@@ -99,6 +105,8 @@ _LEAST: Mapping[str, float] = {
     "lease_s": 0.1,
     "max_upload_bytes": 1,
     "max_push_bytes": 1,
+    **dict.fromkeys(("max_processes", "max_file_bytes", "max_disk_bytes", "max_files", "max_log_bytes"), 1),
+    "max_open_files": 16,
     "requests_per_s": 0.1,
 }
 """The smallest value that lets work go on; other numbers may be 0."""

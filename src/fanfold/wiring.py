@@ -155,6 +155,12 @@ def rules_of(settings: Settings) -> Rules:
         network=settings.network,
         warm=settings.warm == "on",
         idle_s=settings.warm_idle_s,
+        max_processes=settings.max_processes,
+        max_open_files=settings.max_open_files,
+        max_file_bytes=settings.max_file_bytes,
+        max_disk_bytes=settings.max_disk_bytes,
+        max_files=settings.max_files,
+        max_log_bytes=settings.max_log_bytes,
     )
 
 

@@ -147,3 +147,26 @@ def test_a_tag_changes_with_the_content_of_a_file(tmp_path: Path) -> None:
     first = etag_of(file.stat())
     os.utime(file, ns=(0, 1))
     assert etag_of(file.stat()) != first
+
+
+def deep(place: Path, depth: int) -> None:
+    """Folders nested so deep that no path reaches the last, each but the first closed to its owner."""
+    below = os.open(place, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("inner", dir_fd=below)
+        os.close(os.open("file", os.O_CREAT, dir_fd=below))
+        inner = os.open("inner", os.O_RDONLY, dir_fd=below)
+        os.fchmod(below, 0)
+        os.close(below)
+        below = inner
+    os.close(below)
+
+
+@pytest.mark.parametrize("depth", [3, 3000])
+def test_a_folder_is_removed_however_deep_and_closed_it_is(tmp_path: Path, depth: int) -> None:
+    root = tmp_path / "root"
+    (root / "0.removed").mkdir(parents=True)
+    (root / "0.removed" / "file").touch()
+    deep(root, depth)
+    Effects().remove_tree(root)
+    assert list(tmp_path.iterdir()) == []

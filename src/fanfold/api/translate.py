@@ -175,6 +175,8 @@ def attempt_json(record: AttemptRecord) -> dict[str, Any]:
         "endedAt": rfc3339(record.ended_at),
         "cpuSeconds": record.usage.cpu_s,
         "maxMemory": record.usage.max_memory_bytes,
+        "bytesIn": record.usage.bytes_in,
+        "bytesOut": record.usage.bytes_out,
     }
 
 

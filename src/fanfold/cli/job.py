@@ -221,7 +221,14 @@ def tasks(
         print_json(list(page))
         return
     rows = [
-        (task.chunk_index, task.label, _word(task.state), task.attempt, _seconds(task.duration), task.error_message)
+        (
+            task.chunk_index,
+            task.label,
+            _word(task.state),
+            task.attempt,
+            _seconds(task.duration),
+            task.error_message or task.reason,
+        )
         for task in page
     ]
     print_table(("chunk", "label", "state", "attempt", "seconds", "error"), rows, page.total - offset - len(page))

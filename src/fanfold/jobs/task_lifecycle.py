@@ -31,7 +31,7 @@ LONGEST_WAIT_S = 60.0
 
 
 class Reason(StrEnum):
-    """Why an attempt ended as it did; codes never change."""
+    """Why an attempt ended as it did; codes never change. NO_OUTPUT is no failure: it ended well and left no file."""
 
     EXIT_CODE = "exit_code"
     KILLED = "killed"
@@ -42,6 +42,11 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     OUT_OF_MEMORY = "out_of_memory"
     TOO_MANY_PROCESSES = "too_many_processes"
+    TOO_MANY_OPEN_FILES = "too_many_open_files"
+    FILE_TOO_LARGE = "file_too_large"
+    DISK_LIMIT = "disk_limit"
+    LOG_LIMIT = "log_limit"
+    NO_OUTPUT = "no_output"
     RUNNER_LOST = "runner_lost"
     LEASE_EXPIRED = "lease_expired"
     GIVEN_BACK = "given_back"
@@ -64,6 +69,11 @@ class Succeeded(Outcome):
     """The program ended with 0 and its result is published."""
 
     result: ResultManifest = field(default_factory=ResultManifest)
+
+    @property
+    def remark(self) -> str:
+        """What there is to say about it, as a reason; "" where it left a result."""
+        return "" if self.result.count else Reason.NO_OUTPUT.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,8 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
     match outcome:
         case Succeeded():
             done = replace(told, state=TaskState.COMPLETED, result=outcome.result, exit_code=0)
-            return replace(_because(done, "", Cause()), reason="", error_message="", due_at=None, failure_id="")
+            done = replace(_because(done, "", Cause()), reason=outcome.remark, failure_id="")
+            return replace(done, error_message="", due_at=None)
         case ProgramFailed():
             failures = max_attempts if outcome.final else task.failures + 1
             failed = replace(told, failures=failures, exit_code=outcome.exit_code, reason=outcome.reason.value)

@@ -129,7 +129,7 @@ def _limits(program: Program, rules: Rules, group: Group | None) -> list[tuple[i
     if program.walls.trusted:
         return limits
     held = group.controllers if group is not None else ()
-    limits += [(resource.RLIMIT_NOFILE, rules.max_open_files), (resource.RLIMIT_FSIZE, rules.max_file_bytes)]
+    limits += [(resource.RLIMIT_NOFILE, rules.max_open_files), (resource.RLIMIT_FSIZE, rules.largest_file_bytes)]
     if "pids" not in held and os.getuid() != 0:
         limits.append((resource.RLIMIT_NPROC, rules.max_processes))
     if "memory" not in held:

@@ -25,6 +25,14 @@ class Rules:
     max_processes: int = 512
     max_open_files: int = 1024
     max_file_bytes: int = 100 * 1024 * MIB
+    max_disk_bytes: int = 100 * 1024 * MIB
+    max_files: int = 1_000_000
+    max_log_bytes: int = 1024 * MIB
+
+    @property
+    def largest_file_bytes(self) -> int:
+        """No file may be larger than all together."""
+        return min(self.max_file_bytes, self.max_disk_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,9 @@ def serve(arguments: list[str], effects: Effects) -> None:
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
     clock = SteadyClock()
-    platform = ProcessPlatform(effects, clock, Rules(**json.loads(arguments[3])))
-    RunnerLoop(channel, name, platform, effects, clock, kill_grace_s).serve()
+    rules = Rules(**json.loads(arguments[3]))
+    platform = ProcessPlatform(effects, clock, rules)
+    RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules).serve()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Reason
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder, Told
-from fanfold.ports.platform import Platform
+from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
 from fanfold.runner.run import Run
 
@@ -37,6 +37,8 @@ class RunnerLoop:
         effects: Effects,
         clock: Clock,
         kill_grace_s: float,
+        *,
+        rules: Rules,
     ) -> None:
         self._channel = channel
         self._name = name
@@ -44,6 +46,7 @@ class RunnerLoop:
         self._effects = effects
         self._clock = clock
         self._kill_grace_s = kill_grace_s
+        self._rules = rules
         self._selector = selectors.DefaultSelector()
         self._buffer = b""
         self._waiting: deque[RunOrder] = deque()
@@ -120,9 +123,7 @@ class RunnerLoop:
 
     def _start_next(self) -> None:
         while self._run is None and self._waiting and self._open:
-            run = Run(
-                self._waiting.popleft(), self._platform, self._effects, self._clock, self._name, self._kill_grace_s
-            )
+            run = self._new_run(self._waiting.popleft())
             self._run, self._told_start = run, False
             run.begin()
             if run.running is None:
@@ -132,6 +133,9 @@ class RunnerLoop:
             else:
                 self._selector.register(run.running.output(), selectors.EVENT_READ, self._on_output)
                 self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
+
+    def _new_run(self, order: RunOrder) -> Run:
+        return Run(order, self._platform, self._effects, self._clock, self._name, self._kill_grace_s, rules=self._rules)
 
     def _on_output(self) -> None:
         if self._run is not None and self._run.running is not None and not self._run.on_output():

@@ -40,6 +40,24 @@ def _threads() -> list[str]:
     return os.listdir("/proc/self/task")
 
 
+def descendants() -> list[int]:
+    """The pids of this process's children and of all theirs, as far as they can be seen while they come and go."""
+    found = children()
+    for pid in found:  # grows meanwhile
+        found += _children_of(pid)
+    return found
+
+
+def _children_of(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += [int(word) for word in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    return found
+
+
 def end_children(spare: frozenset[int] = frozenset()) -> None:
     """Kill and reap every child but `spare`, and what their deaths leave to this process, until none is left.
 

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import signal
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,17 +21,19 @@ from fanfold.effects import Effects
 from fanfold.errors import OutOfSpace
 from fanfold.jobs import contract
 from fanfold.jobs.failures import cause_of
-from fanfold.jobs.models import Usage
+from fanfold.jobs.models import ResultManifest, Usage
 from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
-from fanfold.ports.platform import Ended, Platform, Program, Running, Walls
+from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Walls
+from fanfold.runner.disk_use import DiskWatch, size_text
+from fanfold.runner.kept_log import DISK_IS_FULL
 from fanfold.runner.logs import AttemptLog
-from fanfold.runner.staging import BadResult, ChunkChanged, is_small, stage_in, stage_out
+from fanfold.runner.staging import BadResult, ChunkChanged, TooLarge, is_small, stage_in, stage_out
+from fanfold.runner.verdict import why_failed
 
 READ_BYTES = 256 * 1024
-DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,7 +75,15 @@ class Run:
     """One attempt under way. `outcome` is None until it has ended."""
 
     def __init__(
-        self, order: RunOrder, platform: Platform, effects: Effects, clock: Clock, runner: str, kill_grace_s: float
+        self,
+        order: RunOrder,
+        platform: Platform,
+        effects: Effects,
+        clock: Clock,
+        runner: str,
+        kill_grace_s: float,
+        *,
+        rules: Rules | None = None,
     ) -> None:
         self.order = order
         self.started_at: datetime | None = None
@@ -85,6 +94,7 @@ class Run:
         self._clock = clock
         self._runner = runner
         self._kill_grace_s = kill_grace_s
+        self._rules = rules or Rules()
         self._folders = folders_of(order, place_of(runner, os.getpid()))
         self._mask = Masker(order.secrets.values())
         self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
@@ -92,6 +102,9 @@ class Run:
         self._deadline = 0.0
         self._kill_at: float | None = None
         self._why: Reason | None = None
+        self._has_ended = False
+        self._limit: tuple[Reason, str] | None = None
+        self._disk: DiskWatch | None = None
 
     def begin(self) -> None:
         """Stage in and start; afterwards it is `running`, or has an `outcome` already."""
@@ -108,6 +121,9 @@ class Run:
         else:
             self.started_at = self._clock.now()
             self._deadline = self._clock.monotonic() + self.order.timeout_s
+            if not self.order.trusted:
+                most = self._rules.max_disk_bytes + self._bytes_in
+                self._disk = DiskWatch(self._folders.scratch, most, self._rules.max_files, self._clock)
 
     def _make_folders(self) -> None:
         if self._folders.scratch.exists():
@@ -180,11 +196,17 @@ class Run:
         except BlockingIOError:
             return False
         self._log.feed(data)
+        if self._log.printed_bytes > self._rules.max_log_bytes and not self.order.trusted:
+            self._end_for(Reason.LOG_LIMIT, f"it printed too much (limit {size_text(self._rules.max_log_bytes)})")
         return bool(data)
 
     def on_beat(self) -> None:
         """Called twice a second while the program runs."""
         self._log.keep_open()
+        if self._disk is not None:
+            self._disk.on_beat()
+            if self._disk.told:
+                self._end_for(Reason.DISK_LIMIT, self._disk.told)
 
     def on_time(self) -> None:
         """A moment that `wait_s` named has come: the time limit, or the end of the grace after TERM."""
@@ -204,6 +226,13 @@ class Run:
         self._kill_at = self._clock.monotonic() + self._kill_grace_s
         self.running.terminate()
 
+    def _end_for(self, limit: Reason, told: str) -> None:
+        """End the program, which passed a limit, at once."""
+        if self._limit is None:
+            self._limit = (limit, told)
+            if not self._has_ended and self.running is not None:
+                self.running.kill()
+
     def on_end(self) -> None:
         """The program has ended: take its end, publish or drop its result, and clean up."""
         self.settle(self.take_end())
@@ -212,6 +241,7 @@ class Run:
         """End what the program left behind and take its last words; afterwards another one may be started."""
         assert self.running is not None
         ended = self.running.reap()
+        self._has_ended = True
         self.running.kill()  # first: an orphan that goes on printing would have the last word for ever
         while self.on_output():
             pass
@@ -239,22 +269,20 @@ class Run:
             self.outcome = GivenBack(self.order.attempt, self._clock.now(), self._usage(ended), self.started_at)
         elif self._why is Reason.TIMED_OUT:
             self._fail(Reason.TIMED_OUT, f"it ran longer than its limit of {self.order.timeout_s:g} s", ended)
+        elif self._limit is not None:
+            self._fail(*self._limit, ended)
         elif ended.start_errno:
             self._cannot_start(OSError(ended.start_errno, os.strerror(ended.start_errno)))
-        elif ended.reason is not None:
-            self._fail(ended.reason, self._with_last_words(ended.told), ended)
-        elif ended.status < 0:
-            name = _signal_name(-ended.status)
-            self._fail(Reason.KILLED, self._with_last_words(f"killed by signal {name}"), ended)
-        elif ended.status > 0:
-            why = contract.PROCESS_EXIT_REASONS.get(ended.status, f"exit code {ended.status}")
-            self._fail(Reason.EXIT_CODE, self._with_last_words(why), ended)
+        elif failed := why_failed(ended, cause_of(self._log.tail), self._rules, self.order.device.memory_bytes):
+            self._fail(failed[0], self._with_last_words(failed[1]), ended)
         else:
             self._publish(ended)
 
     def _publish(self, ended: Ended) -> None:
         try:
-            manifest = stage_out(self._folders.writes, self._folders.published, self._effects, self.order.hash_results)
+            manifest = self._staged_out()
+        except TooLarge as err:
+            self._fail(Reason.DISK_LIMIT, str(err), ended)
         except BadResult as err:
             self._fail(Reason.BAD_RESULT, str(err), ended)
         except OutOfSpace as err:
@@ -266,6 +294,10 @@ class Run:
             self.outcome = Succeeded(
                 self.order.attempt, self._clock.now(), usage, self.started_at, self._runner, result=manifest
             )
+
+    def _staged_out(self) -> ResultManifest:
+        most = None if self.order.trusted else self._rules.max_disk_bytes
+        return stage_out(self._folders.writes, self._folders.published, self._effects, self.order.hash_results, most)
 
     def _with_last_words(self, why: str) -> str:
         words = self._log.last_words()
@@ -302,13 +334,6 @@ class Run:
         }
         message = said.get(err.errno or 0, f"'{entry}' could not be started: {err}")
         self._fail(Reason.CANNOT_START, message, final=err.errno in said)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
 
 
 def _untaken(err: OSError) -> tuple[Reason, str]:

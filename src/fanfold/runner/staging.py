@@ -19,6 +19,7 @@ from pathlib import Path
 from fanfold.effects import Effects, copy_bytes, enough_space, etag_of
 from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
 from fanfold.ports.executor import Input, RunOrder
+from fanfold.runner.disk_use import size_text
 
 INLINE_FILES = 100
 MANIFEST_FILE = ".fanfold-manifest.jsonl"
@@ -38,6 +39,10 @@ class ChunkChanged(Exception):
 
 class BadResult(Exception):
     """The program left something that is not a result: a sentence."""
+
+
+class TooLarge(Exception):
+    """The result is larger than a program's folders may be: a sentence."""
 
 
 def stage_in(order: RunOrder, target: Path, effects: Effects) -> int:
@@ -109,12 +114,15 @@ def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
         os.close(source)
 
 
-def stage_out(made: Path, published: Path, effects: Effects, hashed: bool) -> ResultManifest:
+def stage_out(
+    made: Path, published: Path, effects: Effects, hashed: bool, most_bytes: int | None = None
+) -> ResultManifest:
     """Publish what a program left in `made` under its final name; safe against anything that may lie there.
 
-    Raises BadResult and publishes nothing where it holds a link, a special file or an unspeakable name.
+    Raises BadResult and publishes nothing where it holds a link, a special file or an unspeakable name; TooLarge where
+    its files have more than `most_bytes` together, holes counted.
     """
-    files = sorted(_taken(made, hashed), key=lambda file: file.path)
+    files = sorted(_Taking(hashed, most_bytes).files(made), key=lambda file: file.path)
     manifest = ResultManifest(len(files), sum(file.size_bytes for file in files), tuple(files))
     if len(files) > INLINE_FILES:
         _write_list(made, files)
@@ -158,34 +166,58 @@ def _write_list(made: Path, files: Iterable[ResultFile]) -> None:
         target.writelines(json.dumps([file.path, file.size_bytes, file.sha256]) + "\n" for file in files)
 
 
-def _taken(made: Path, hashed: bool) -> Iterator[ResultFile]:
-    top = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        yield from _walked(top, "", hashed, 0)
-    finally:
-        os.close(top)
+class _Taking:
+    """Takes the files of one result."""
 
+    def __init__(self, hashed: bool, most_bytes: int | None) -> None:
+        self._hashed = hashed
+        self._most_bytes = most_bytes
+        self._size_bytes = 0
 
-def _walked(folder: int, prefix: str, hashed: bool, depth: int) -> Iterator[ResultFile]:
-    if depth > MAX_DEPTH:
-        raise BadResult(f"folders in the result are nested deeper than {MAX_DEPTH}")
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
-    for name in names:
-        path = f"{prefix}{name}"
-        _check_name(name, path, depth)
-        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISREG(info.st_mode):
-            yield _taken_file(folder, name, path, hashed)
-        elif stat.S_ISDIR(info.st_mode):
-            os.chmod(name, FOLDER_MODE, dir_fd=folder)
-            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            try:
-                yield from _walked(inner, f"{path}/", hashed, depth + 1)
-            finally:
-                os.close(inner)
-        else:
-            raise BadResult(f"the result has '{path}', which is neither a file nor a folder")
+    def files(self, made: Path) -> Iterator[ResultFile]:
+        """All of them, made readable."""
+        top = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield from self._walked(top, "", 0)
+        finally:
+            os.close(top)
+
+    def _walked(self, folder: int, prefix: str, depth: int) -> Iterator[ResultFile]:
+        if depth > MAX_DEPTH:
+            raise BadResult(f"folders in the result are nested deeper than {MAX_DEPTH}")
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            path = f"{prefix}{name}"
+            _check_name(name, path, depth)
+            info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(info.st_mode):
+                yield self._file(folder, name, path)
+            elif stat.S_ISDIR(info.st_mode):
+                os.chmod(name, FOLDER_MODE, dir_fd=folder)
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                try:
+                    yield from self._walked(inner, f"{path}/", depth + 1)
+                finally:
+                    os.close(inner)
+            else:
+                raise BadResult(f"the result has '{path}', which is neither a file nor a folder")
+
+    def _file(self, folder: int, name: str, path: str) -> ResultFile:
+        # A program may leave files that even their owner cannot read.
+        os.chmod(name, 0o644, dir_fd=folder)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            size = os.fstat(descriptor).st_size
+            self._add(size)
+            return ResultFile(path, size, _sha256(descriptor) if self._hashed else "")
+        finally:
+            os.close(descriptor)
+
+    def _add(self, size: int) -> None:
+        self._size_bytes += size
+        if self._most_bytes is not None and self._size_bytes > self._most_bytes:
+            raise TooLarge(f"disk limit: its result is too large (limit {size_text(self._most_bytes)})")
 
 
 def _check_name(name: str, path: str, depth: int) -> None:
@@ -201,17 +233,6 @@ def _check_name(name: str, path: str, depth: int) -> None:
         )
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
         raise BadResult(f"the result has a file with a control character in its name: {path!r}")
-
-
-def _taken_file(folder: int, name: str, path: str, hashed: bool) -> ResultFile:
-    # A program may leave files that even their owner cannot read.
-    os.chmod(name, 0o644, dir_fd=folder)
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        info = os.fstat(descriptor)
-        return ResultFile(path, info.st_size, _sha256(descriptor) if hashed else "")
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(descriptor: int) -> str:

@@ -203,7 +203,7 @@ def removed(path: str) -> bool:
             return False
         os.rmdir(path)
         return True
-    except OSError:
+    except (OSError, RecursionError):
         return False
 
 

@@ -32,7 +32,7 @@ from fanfold.jobs.models import (
     TaskState,
     Usage,
 )
-from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, RunnerLost
+from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, RunnerLost, Succeeded
 from fanfold.ports.store import AttemptRecord, EventRecord
 
 Row = Mapping[Any, Any]
@@ -169,6 +169,7 @@ def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
     """The record of an ended attempt; `before` is the task while it was claimed."""
     failed = outcome if isinstance(outcome, ProgramFailed) else None
     told = outcome if isinstance(outcome, ProgramFailed | RunnerLost) else None
+    remark = outcome.remark if isinstance(outcome, Succeeded) else ""
     return {
         "job_id": before.key.job_id,
         "role": before.key.role.value,
@@ -176,7 +177,7 @@ def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
         "fence": before.fence,
         "attempt": before.attempt,
         "outcome": type(outcome).__name__,
-        "reason": told.reason.value if told else "",
+        "reason": told.reason.value if told else remark,
         "error_message": told.message if told else "",
         "exit_code": failed.exit_code if failed else None,
         "runner": outcome.runner or before.runner,

@@ -66,6 +66,8 @@ class TaskAttempt(Shape):
     ended_at: str | None = None
     cpu_seconds: float
     max_memory: int
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class TasksAnswer(Shape):

@@ -52,6 +52,12 @@ def test_a_success_completes_the_task_with_its_result_and_forgets_earlier_failur
     assert (done.started_at, done.ended_at, done.runner) == (after(1), after(9), "local-1")
 
 
+def test_a_success_without_any_file_says_so_and_is_no_failure() -> None:
+    task = running()
+    done = after_attempt(task, Succeeded(task.attempt_key, after(9)), MOST)
+    assert (done.state, done.reason, done.error_message, done.failure_id) == (TaskState.COMPLETED, "no_output", "", "")
+
+
 @pytest.mark.parametrize("failures", range(MOST - 1))
 def test_a_failed_attempt_is_tried_again_after_a_wait(failures: int) -> None:
     task = running(failures=failures)

@@ -17,6 +17,7 @@ from fanfold.runner.staging import (
     SMALL_BYTES,
     BadResult,
     ChunkChanged,
+    TooLarge,
     is_small,
     manifest_files,
     stage_in,
@@ -264,3 +265,14 @@ def test_a_result_with_a_large_file_a_folder_or_a_link_is_not_small(tmp_path: Pa
     (tmp_path / "folder" / "inner").mkdir()
     (tmp_path / "link" / "away").symlink_to(tmp_path)
     assert [is_small(tmp_path / name) for name in ("large", "folder", "link", "gone")] == [False] * 4
+
+
+def test_a_result_larger_than_a_programs_folders_may_be_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    made = tmp_path / "out"
+    made.mkdir()
+    (made / "small").write_bytes(b"x")
+    with open(made / "sparse", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(TooLarge, match=r"its result is too large \(limit 1 GiB\)"):
+        stage_out(made, tmp_path / "published", Effects(), hashed=True, most_bytes=1 << 30)
+    assert not (tmp_path / "published").exists()

@@ -1,0 +1,129 @@
+"""S3: programs that mean harm, in the real sandbox of a real server: each is contained and told by its reason, the
+server goes on, and the next program of the same account in the same sandbox finds all as it should be."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fanfold.platforms import bubblewrap, cgroups
+from tests.compat.scene import archive_of, draft, ended, run
+from tests.compat.server import Server, json_of, until
+from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, PROGRAMS, TIMEOUT_S
+
+CANARY = "canary-of-the-servers-environment"
+NEEDS_GROUPS = {"out_of_memory", "too_many_processes"}
+APP_TAG = "hostile@0.1"
+
+
+class Scene:
+    """A server with small limits, and an account that means harm."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = Server(folder, slots=1, isolation="required", warm_idle_s=60, canary=CANARY, **LIMITS).start()
+        self.door = self.server.door()
+        self._push()
+        self._others_cache = self.server.state / "caches" / "user" / "somebody-else"
+        self._others_cache.mkdir(parents=True)
+        self._names = {
+            "STATE": str(self.server.state),
+            "PORT": int(self.server.url.rpartition(":")[2]),
+            "PID": self.server.pid,
+            "OTHER": str(self._others_cache),
+        }
+
+    def _push(self) -> None:
+        device = {"min_cpu": 1, "min_memory": MEMORY_GIB}
+        manifest = {"name": "hostile", "version": "0.1", "device_requirements": device}
+        archive = archive_of({"app/main.py": APP, "manifest.json": json.dumps(manifest)})
+        json_of(self.door.post("/v1/dev/apps", json={"archive": base64.b64encode(archive).decode()}))
+        json_of(self.door.post(f"/v1/dev/apps/{APP_TAG}/activate"))
+
+    def carried_out(self, script: str, state: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The task of a job that ran a script and came to a state."""
+        params = {"app": {"script": script, "names": self._names}}
+        job = draft(self.door, APP_TAG, params=params, config={"maxAttempts": 1, "taskTimeout": timeout_s})
+        run(self.door, job["id"])
+        ended(self.door, job["id"], state)
+        tasks: Any = json_of(self.door.get(f"/v1/customer/jobs/{job['id']}/tasks"))["data"]
+        return dict(tasks[0])
+
+    def log(self, job_id: str) -> str:
+        return self.door.get(f"/v1/customer/jobs/{job_id}/logs/download").text
+
+    def strangers(self) -> list[str]:
+        """Processes of the server that are neither its runners nor what they keep ready."""
+        found = []
+        for process in psutil.Process(self.server.pid).children(recursive=True):
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.NoSuchProcess:
+                continue
+            if "fanfold.runner" not in line and "zygote.py" not in line:
+                found.append(line)
+        return found
+
+    def is_well(self) -> None:
+        """The server answers, the next program finds all as it should be, nothing is left."""
+        assert self.door.get("/health").status_code == 200
+        task = self.carried_out(HARMLESS, "JOB_STATE_COMPLETE")
+        assert (task["state"], task["attempt"]) == ("TASK_STATE_COMPLETED", 1)
+        until("its processes are gone", lambda: self.strangers() == [])
+        until("its folders are gone", lambda: list(self.server.state.glob("scratch/*/*/*")) == [])
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    if bubblewrap.problem():
+        assert not os.environ.get("CI"), bubblewrap.problem()
+        pytest.skip(bubblewrap.problem())
+    made = Scene(tmp_path_factory.mktemp("hostile"))
+    yield made
+    made.door.close()
+    assert made.server.stop() == 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_that_means_harm_is_contained(name: str, scene: Scene) -> None:
+    program = PROGRAMS[name]
+    if program.reason in NEEDS_GROUPS and len(cgroups.tree().parents) < 3:
+        pytest.skip("control groups cannot be written to")
+    state = "JOB_STATE_COMPLETE" if program.reason == COMPLETED else "JOB_STATE_FAILED"
+    task = scene.carried_out(program.script, state, TIMEOUT_S if program.reason == "timed_out" else 30)
+    if program.reason != COMPLETED:
+        assert task["reason"] == program.reason, task
+        assert program.told in task["errorMessage"]
+    assert task["attempt"] == 1
+    assert CANARY not in scene.log(task["jobId"])
+    scene.is_well()
+
+
+def test_a_result_has_no_rights_that_its_program_gave_it(scene: Scene) -> None:
+    task = scene.carried_out(PROGRAMS["a file with the rights of its owner"].script, "JOB_STATE_COMPLETE")
+    [file] = scene.server.state.glob(f"jobs/{task['jobId']}/results/app-0.*/x")
+    info = file.stat()
+    assert stat.S_IMODE(info.st_mode) == 0o644
+
+
+def test_what_a_program_prints_for_a_terminal_is_shown_in_words(scene: Scene) -> None:
+    task = scene.carried_out("print('\\x1b]0;owned\\x07')", "JOB_STATE_COMPLETE")
+    assert "\\x1b]0;owned\\x07" in scene.log(task["jobId"])
+
+
+def test_a_program_that_leaves_nothing_is_said_to(scene: Scene) -> None:
+    task = scene.carried_out("pass", "JOB_STATE_COMPLETE")
+    assert (task["state"], task["reason"], task["errorMessage"]) == ("TASK_STATE_COMPLETED", "no_output", None)
+
+
+def test_of_a_log_flood_both_ends_are_there(scene: Scene) -> None:
+    task = scene.carried_out("for n in range(10**9):\n    print(n, 'x' * 100)", "JOB_STATE_FAILED")
+    assert task["reason"] == "log_limit"
+    assert " UNKNOWN 0 xxx" in scene.log(task["jobId"])
