@@ -12,7 +12,7 @@ from fanfold.jobs.task_lifecycle import Reason
 from fanfold.platforms import bubblewrap, cgroups
 from fanfold.ports.platform import MIB, Rules, Walls
 from fanfold.runner.process_tree import adopt_orphans, children
-from tests.conformance.starting import Starter
+from tests.conformance.starting import Starter, rest_of
 
 HARMLESS = "import os\nif 'HARMLESS' in os.environ:\n    print('well')\n    raise SystemExit\n"
 """Opens a program that does no harm where its environment asks for that: the next run of the same zygote."""
@@ -58,7 +58,7 @@ def starter(tmp_path: Path) -> Iterator[Starter]:
     yield made
     made.platform.close()
     assert set(children()) <= set(before)
-    assert not [left for parent in cgroups.tree().parents.values() for left in parent.glob(f"fanfold-{os.getpid()}-*")]
+    assert not [left for parent in cgroups.tree().folders for left in parent.glob(f"fanfold-{os.getpid()}-*")]
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -108,6 +108,33 @@ def test_too_many_processes_are_told_with_their_limit(starter: Starter) -> None:
         "too many processes (limit 40)",
     )
     assert is_well(starter)
+
+
+@needs_groups
+def test_processor_time_of_processes_that_nobody_waits_for_counts(starter: Starter) -> None:
+    spinning = (
+        "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.3:\n        pass\n    os._exit(0)\n"
+    )
+    starter.run(HARMLESS + spinning + "time.sleep(0.6)")
+    assert starter.last is not None
+    assert 0.3 < starter.last.cpu_s < 0.6
+    assert is_well(starter)
+    assert starter.last.cpu_s < 0.25
+
+
+@needs_groups
+def test_memory_of_all_processes_counts_while_they_run(starter: Starter) -> None:
+    holding = (
+        "import os, time\nfor _ in range(3):\n    os.fork()\nkept = bytearray(4 << 20)\nprint('up')\ntime.sleep(60)"
+    )
+    running = starter.platform.start(starter.prepared(holding))
+    said = b""
+    while said.count(b"up") < 8:
+        starter.wait_for(running.output())
+        said += rest_of(running.output())
+    assert 8 * 4 * MIB < running.memory_bytes() < 64 * MIB
+    running.kill()
+    assert running.reap().status == -9
 
 
 def test_a_program_that_runs_for_longer_than_zygotes_wait_is_left_alone(starter: Starter) -> None:

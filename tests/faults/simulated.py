@@ -196,6 +196,9 @@ class SimulatedProcess:
     def ended_fd(self) -> int:
         return self._silence
 
+    def memory_bytes(self) -> int:
+        return 0
+
     def reap(self) -> Ended:
         return Ended(self.status, 0.0, 0)
 

@@ -47,14 +47,19 @@ class Scene:
         json_of(self.door.post("/v1/dev/apps", json={"archive": base64.b64encode(archive).decode()}))
         json_of(self.door.post(f"/v1/dev/apps/{APP_TAG}/activate"))
 
-    def carried_out(self, script: str, state: str, timeout_s: float = 30) -> dict[str, Any]:
+    def carried_out(self, script: str, state: str, **config: float) -> dict[str, Any]:
         """The task of a job that ran a script and came to a state."""
         params = {"app": {"script": script, "names": self._names}}
-        job = draft(self.door, APP_TAG, params=params, config={"maxAttempts": 1, "taskTimeout": timeout_s})
+        job = draft(self.door, APP_TAG, params=params, config={"maxAttempts": 1, **config})
         run(self.door, job["id"])
         ended(self.door, job["id"], state)
         tasks: Any = json_of(self.door.get(f"/v1/customer/jobs/{job['id']}/tasks"))["data"]
         return dict(tasks[0])
+
+    def attempts(self, task_id: str) -> list[dict[str, Any]]:
+        """How a task's attempts ended, oldest first."""
+        found: Any = json_of(self.door.get(f"/v1/customer/jobs/{task_id.rpartition('-')[0]}/tasks/{task_id}"))
+        return sorted(found["attempts"], key=lambda attempt: int(attempt["attempt"]))
 
     def log(self, job_id: str) -> str:
         return self.door.get(f"/v1/customer/jobs/{job_id}/logs/download").text
@@ -97,13 +102,25 @@ def test_a_program_that_means_harm_is_contained(name: str, scene: Scene) -> None
     if program.reason in NEEDS_GROUPS and len(cgroups.tree().parents) < 3:
         pytest.skip("control groups cannot be written to")
     state = "JOB_STATE_COMPLETE" if program.reason == COMPLETED else "JOB_STATE_FAILED"
-    task = scene.carried_out(program.script, state, TIMEOUT_S if program.reason == "timed_out" else 30)
+    task = scene.carried_out(program.script, state, taskTimeout=TIMEOUT_S if program.reason == "timed_out" else 20)
     if program.reason != COMPLETED:
         assert task["reason"] == program.reason, task
         assert program.told in task["errorMessage"]
     assert task["attempt"] == 1
     assert CANARY not in scene.log(task["jobId"])
     scene.is_well()
+
+
+@pytest.mark.skipif(len(cgroups.tree().parents) < 3, reason="control groups cannot be written to")
+def test_after_memory_ran_out_the_next_attempt_has_twice_as_much_where_the_job_allows_it(scene: Scene) -> None:
+    script = "kept = bytearray(90 << 20)"
+    task = scene.carried_out(script, "JOB_STATE_COMPLETE", maxAttempts=3, maxMemory=200 << 20)
+    assert task["attempt"] == 2
+    [first, second] = scene.attempts(task["id"])
+    assert (first["reason"], first["errorMessage"]) == ("out_of_memory", "out of memory (limit 64 MiB)")
+    assert second["maxMemory"] > 90 << 20
+    task = scene.carried_out(script, "JOB_STATE_FAILED", maxAttempts=2, maxMemory=80 << 20)
+    assert task["errorMessage"] == "out of memory (limit 80 MiB)"
 
 
 def test_a_result_has_no_rights_that_its_program_gave_it(scene: Scene) -> None:

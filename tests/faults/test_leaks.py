@@ -28,7 +28,7 @@ time.sleep(60)
 
 def groups(runners: set[int]) -> list[Path]:
     """Control groups of these runners; other tests on this machine have theirs."""
-    found = (left for parent in cgroups.tree().parents.values() for left in parent.glob("fanfold-*"))
+    found = (left for parent in cgroups.tree().folders for left in parent.glob("fanfold-*"))
     return [group for group in found if int(group.name.split("-")[1]) in runners]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("memory", "pids", "cpu")
+ACCOUNT = "cpuacct"
 PERIOD_US = 100_000
 _OURS = re.compile(r"fanfold-([0-9]+)-[0-9]+")
 _PATIENCE_S = 2.0
@@ -26,10 +27,17 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Where groups may be made: the parent folder of each controller; on v2 they are one."""
+    """Where groups may be made: the parent folder of each controller; on v2 they are one. `account` is the one in which
+    processor time is counted, None where it is not."""
 
     version: int
     parents: dict[str, Path]
+    account: Path | None = None
+
+    @property
+    def folders(self) -> set[Path]:
+        """All of them, each once."""
+        return {*self.parents.values(), *([] if self.account is None else [self.account])}
 
 
 @cache
@@ -38,12 +46,10 @@ def tree() -> Tree:
     own = dict(_own_paths())
     if "" in own and (ROOT / "cgroup.controllers").exists():
         return _unified(ROOT / own[""].lstrip("/"))
-    parents = {
-        name: ROOT / name / own[name].lstrip("/")
-        for name in CONTROLLERS
-        if name in own and os.access(ROOT / name / own[name].lstrip("/"), os.W_OK)
-    }
-    return Tree(1 if parents else 0, parents)
+    found = {name: (ROOT / name).resolve() / own[name].lstrip("/") for name in (*CONTROLLERS, ACCOUNT) if name in own}
+    writable = {name: folder for name, folder in found.items() if os.access(folder, os.W_OK)}
+    account = writable.pop(ACCOUNT, None)
+    return Tree(1 if writable else 0, writable, account if writable else None)
 
 
 def _own_paths() -> Iterable[tuple[str, str]]:
@@ -67,7 +73,7 @@ def _unified(own: Path) -> Tree:
         (own / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
     handed = _words(own / "cgroup.subtree_control")
     parents = {name: parent for name, parent in wanted.items() if name in handed}
-    return Tree(2 if parents else 0, parents)
+    return Tree(2 if parents else 0, parents, own if parents else None)
 
 
 def _words(path: Path) -> list[str]:
@@ -84,13 +90,17 @@ class Group:
         name = f"fanfold-{os.getpid()}-{next(_numbers)}"
         self._version = tree().version
         self._folders = {controller: parent / name for controller, parent in tree().parents.items()}
-        for folder in set(self._folders.values()):
+        account = tree().account
+        self._account = None if account is None else account / name
+        self._all = {parent / name for parent in tree().folders}
+        for folder in self._all:
             folder.mkdir()
         self._limit("memory", memory_bytes)
         self._limit("pids", processes)
         self._limit("cpu", cores)
         self.processes = processes
         self._seen = (0, 0)
+        self._used_before_s = 0.0
 
     def _limit(self, controller: str, value: float) -> None:
         folder = self._folders.get(controller)
@@ -117,14 +127,21 @@ class Group:
     @property
     def doors(self) -> list[str]:
         """The files into which a process writes 0 to join."""
-        return [str(folder / "cgroup.procs") for folder in sorted(set(self._folders.values()))]
+        return [str(folder / "cgroup.procs") for folder in sorted(self._all)]
 
     def begin(self) -> None:
         """A program starts: what is counted from here on is its own."""
         self._seen = (self._out_of_memory(), self._out_of_processes())
-        peak = "memory.max_usage_in_bytes" if self._version == 1 else "memory.peak"
-        with contextlib.suppress(OSError, KeyError):  # v2 lets it be reset since Linux 6.12
-            (self._folders["memory"] / peak).write_text("0")
+        self._used_before_s = self._used_s()
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time since `begin`, whoever used them; 0 where they are not counted."""
+        return self._used_s() - self._used_before_s
+
+    def memory_bytes(self) -> int:
+        """What is held now by processes and files in memory; 0 where that is not counted."""
+        names = ("total_rss", "total_shmem") if self._version == 1 else ("anon", "shmem")
+        return sum(self._count("memory", "memory.stat", name) for name in names)
 
     def hit_memory(self) -> bool:
         """Whether a process was killed since `begin` because memory ran out."""
@@ -140,6 +157,14 @@ class Group:
     def _out_of_processes(self) -> int:
         return self._count("pids", "pids.events", "max")
 
+    def _used_s(self) -> float:
+        if self._account is None:
+            return 0.0
+        if self._version == 1:
+            return int((_words(self._account / "cpuacct.usage") or ["0"])[0]) / 1e9
+        words = _words(self._account / "cpu.stat")
+        return int(words[words.index("usage_usec") + 1]) / 1e6 if "usage_usec" in words else 0.0
+
     def _count(self, controller: str, file: str, key: str) -> int:
         folder = self._folders.get(controller)
         words = _words(folder / file) if folder is not None else []
@@ -148,7 +173,7 @@ class Group:
     def remove(self) -> None:
         """Remove the group; its processes have been killed and may still be on their way out."""
         give_up = time.monotonic() + _PATIENCE_S
-        for folder in set(self._folders.values()):
+        for folder in self._all:
             while not _removed(folder) and time.monotonic() < give_up:
                 time.sleep(0.001)
 
@@ -167,7 +192,7 @@ def remove_left() -> int:
     """Remove the groups of runners that are no more; says how many."""
     found = [
         folder
-        for parent in set(tree().parents.values())
+        for parent in tree().folders
         for folder in parent.glob("fanfold-*")
         if (name := _OURS.fullmatch(folder.name)) and not Path("/proc", name.group(1)).exists()
     ]

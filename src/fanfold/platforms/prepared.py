@@ -166,7 +166,16 @@ class RunningProgram:
         status, cpu_us, peak_kib, number = (int(word) for word in said[1:5])
         if said[5] != "clean":
             self._prepared.destroy()
-        return self._judged(Ended(status, cpu_us / 1e6, peak_kib * 1024, start_errno=number))
+        return self._judged(Ended(status, self._cpu_s(cpu_us / 1e6), peak_kib * 1024, start_errno=number))
+
+    def _cpu_s(self, waited_for: float) -> float:
+        """Processor time of all its processes, those that nobody waited for too where a group counts them."""
+        group = self._prepared.group
+        return waited_for if group is None else max(waited_for, group.cpu_s())
+
+    def memory_bytes(self) -> int:
+        """What all its processes hold now; 0 where nobody counts it."""
+        return self._prepared.group.memory_bytes() if self._prepared.group is not None else 0
 
     def _judged(self, ended: Ended) -> Ended:
         """Name the limit that ended it, where one did."""

@@ -95,6 +95,9 @@ class Running(Protocol):
     def ended_fd(self) -> int:
         """A descriptor that becomes readable when the program has ended."""
 
+    def memory_bytes(self) -> int:
+        """What all its processes hold now; 0 where nobody counts it."""
+
     def reap(self) -> Ended:
         """Collect the exit status; only once it has ended."""
 

@@ -99,6 +99,7 @@ class Run:
         self._mask = Masker(order.secrets.values())
         self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
         self._bytes_in = 0
+        self._memory_bytes = 0
         self._deadline = 0.0
         self._kill_at: float | None = None
         self._why: Reason | None = None
@@ -203,6 +204,8 @@ class Run:
     def on_beat(self) -> None:
         """Called twice a second while the program runs."""
         self._log.keep_open()
+        if self.running is not None:
+            self._memory_bytes = max(self._memory_bytes, self.running.memory_bytes())
         if self._disk is not None:
             self._disk.on_beat()
             if self._disk.told:
@@ -306,7 +309,8 @@ class Run:
     def _usage(self, ended: Ended | None, bytes_out: int = 0) -> Usage:
         if ended is None:
             return Usage(bytes_in=self._bytes_in)
-        return Usage(ended.cpu_s, ended.max_memory_bytes, self._bytes_in, bytes_out)
+        memory = max(self._memory_bytes, ended.max_memory_bytes)
+        return Usage(ended.cpu_s, memory, self._bytes_in, bytes_out)
 
     def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
         self.outcome = ProgramFailed(
