@@ -76,34 +76,45 @@ def lines_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterator[
 
     A line that is still being written comes the next time, unless `unfinished` asks for it.
     """
+    for entry, end in entries_of(log, start, unfinished=unfinished):
+        yield line_of(log.attempt, entry, end)
+
+
+def entries_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterator[tuple[bytes, int]]:
+    """The same lines as they are written, each with the byte after it."""
     position = start
     for begin in log.begins:
-        for line in _lines(log, begin, max(0, position - begin)):
+        for entry, end in _entries(log, begin, max(0, position - begin)):
             if begin > position:
-                yield _left_out(line, begin, begin - position)
-            yield line
-            position = line.end
+                yield _left_out(line_of(log.attempt, entry, end).at, begin - position), begin
+            yield entry, end
+            position = end
     if unfinished:
-        yield from open_line(log, position)
+        yield from _open_entry(log, position)
 
 
-def _lines(log: Log, begin: int, start: int) -> Iterator[LogLine]:
+def _entries(log: Log, begin: int, start: int) -> Iterator[tuple[bytes, int]]:
     """The lines of one file from its byte `start` on; none where it was removed meanwhile."""
     with contextlib.suppress(FileNotFoundError), open(log.folder / piece_name(log.attempt.name, begin), "rb") as file:
         file.seek(start)
         end = begin + start
         while (data := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):
             end += len(data)
-            yield _line(log.attempt, data, end)
+            yield data, end
 
 
-def _left_out(line: LogLine, end: int, size: int) -> LogLine:
+def _left_out(at: datetime, size: int) -> bytes:
     text = f"[{size / MIB:.1f} MiB of this log are left out here: of a long log only its head and its tail are kept]"
-    return LogLine(line.attempt, line.at, "WARNING", text, end)
+    return json.dumps({"at": at.isoformat(), "level": "WARNING", "line": text}).encode()
 
 
 def open_line(log: Log, position: int) -> Iterator[LogLine]:
     """The line that begins at `position` and has no end; one that got its end meanwhile is among the others."""
+    for entry, end in _open_entry(log, position):
+        yield line_of(log.attempt, entry, end)
+
+
+def _open_entry(log: Log, position: int) -> Iterator[tuple[bytes, int]]:
     if not log.is_open:
         return
     try:
@@ -112,7 +123,7 @@ def open_line(log: Log, position: int) -> Iterator[LogLine]:
         return
     begin, _, entry = data.partition(b" ")
     if begin == b"%d" % position:
-        yield _line(log.attempt, entry, position)
+        yield entry, position
 
 
 def last_lines(log: Log, count: int) -> tuple[str, ...]:
@@ -126,7 +137,7 @@ def last_lines(log: Log, count: int) -> tuple[str, ...]:
     return tuple(line.text for line in deque(lines, count))
 
 
-def _line(attempt: AttemptKey, data: bytes, end: int) -> LogLine:
+def line_of(attempt: AttemptKey, data: bytes, end: int) -> LogLine:
     """A line as its runner wrote it; one that a full disk cut in the middle is shown as it is."""
     try:
         told = json.loads(data)

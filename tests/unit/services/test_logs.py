@@ -68,6 +68,19 @@ def test_every_part_of_a_question_narrows(
     assert found(service, job, **query) == lines
 
 
+@pytest.mark.parametrize(
+    "text", ['say "yes"', "back\\slash", "300 \u212aelvin", "\u017ftra\u00dfe", "tab\there", "del\x7f", "~|{}"]
+)
+def test_a_text_is_found_by_each_of_its_letters_and_in_either_case(
+    shelf: Shelf, service: LogService, job: Job, text: str
+) -> None:
+    entry = json.dumps({"at": "2031-05-04T12:00:00Z", "level": "DEBUG", "line": text}, ensure_ascii=False)
+    shelf.printed(Role.APP, 11, 1, entry.encode() + b"\n")
+    for query in (text, text.upper(), text.casefold(), *text.casefold()):
+        assert text in found(service, job, query=query, task_ids=frozenset({"job-11"}))
+    assert found(service, job, query="at", task_ids=frozenset({"job-11"})) == []
+
+
 def test_pages_together_are_the_whole_without_gap_or_double(service: LogService, job: Job) -> None:
     whole = found(service, job)
     for limit in (1, 2, 3, 5):
