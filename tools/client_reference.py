@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fanfold.client import errors, mapping
-from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
+from fanfold.client.fields import JobFields, JobsWanted, LinesWanted, LogsWanted
 from fanfold.client.following import FollowedLine
 from fanfold.client.pages import Page
 from fanfold.client.sync.blocks import Blocks
@@ -96,7 +96,10 @@ def page() -> str:
     parts = [OPENING, *(line for name, kind in PLACES for line in section(name, kind))]
     parts += ["", "## `fanfold.map`", "", *call("fanfold.map", mapping.map)]
     parts += ["", "## What is given", "", "Every part may be left out.", ""]
-    parts += [f"- `{kind.__name__}`: {names(kind.__annotations__)}" for kind in (JobFields, JobsWanted, LogsWanted)]
+    parts += [
+        f"- `{kind.__name__}`: {names(kind.__annotations__)}"
+        for kind in (JobFields, JobsWanted, LinesWanted, LogsWanted)
+    ]
     parts += ["", "## What is answered", "", "Values that cannot be changed, with the API's names in snake_case.", ""]
     parts += [f"- `{kind.__name__}`: {names(kind.model_fields)}" for kind in ANSWERS]
     parts += [f"- `Page`: {names(Page.__dataclass_fields__)}; it is also a sequence of its items"]

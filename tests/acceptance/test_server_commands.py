@@ -118,6 +118,13 @@ def test_a_job_fails_tells_why_and_is_retried_with_a_mended_version(served: Serv
     assert (group["reason"], group["message"], group["count"]) == ("exit_code", "bad chunk 0", 1)
     assert "bad chunk 0" in served.type("job", "failures", job).out
     assert "bad chunk 0" in served.type("job", "logs", job, "--level", "UNKNOWN").out
+    for some in (
+        ("--query", "CHUNK 0"),
+        ("--task", group["firstTaskId"], "--service", "app"),
+        ("-f", "--query", "chunk 0"),
+    ):
+        assert served.type("job", "logs", job, *some).out.count("\n") == 1
+    assert served.type("job", "logs", job, "-f", "--level", "error").out == ""
     copy = "import os, shutil\nshutil.copy(os.environ['TASK_DIR'] + '/data.bin', os.environ['TASK_RESULTS_DIR'] + '/c')"
     served.desk.block("picky", copy, version="0.2")
     assert served.type("app", "push", "picky", "--activate").code == 0

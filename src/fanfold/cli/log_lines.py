@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from fanfold.wire.logs import LogEntry, LogsAnswer
 
 A_PAGE = 5000
-_LEVELS = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
-_SERVICES = {"app": "taskrunner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +82,6 @@ def _of(service: str, task: str, entries: list[LogEntry]) -> Iterator[Line]:
 
 def followed(job: Job, wanted: Wanted) -> Iterator[Line]:
     """The lines that are there, then those that come, until the job has ended."""
-    levels = {_LEVELS.get(level.upper(), level.upper()) for level in wanted.levels}
-    services = {_SERVICES.get(service, service) for service in wanted.services}
-    for line in job.follow_logs():
-        fits = (
-            (not wanted.tasks or line.task_id in wanted.tasks)
-            and (not levels or line.level in levels)
-            and (not services or line.service in services)
-            and wanted.query.casefold() in line.log.casefold()
-        )
-        if fits:
-            yield Line(line.timestamp, line.level, line.service, line.task_id, line.log, line.attempt)
+    lines = job.follow_logs(task_ids=wanted.tasks, levels=wanted.levels, services=wanted.services, query=wanted.query)
+    for line in lines:
+        yield Line(line.timestamp, line.level, line.service, line.task_id, line.log, line.attempt)

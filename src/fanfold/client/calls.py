@@ -158,9 +158,12 @@ def search_logs(wanted: Mapping[str, Any]) -> Call[LogsAnswer]:
     return Call("POST", "/v1/customer/logs", reading(LogsAnswer), body=body_of(wanted))
 
 
-def follow_logs(job_id: str, last_id: str) -> Call[Any]:
+def follow_logs(job_id: str, last_id: str, wanted: Mapping[str, Any]) -> Call[Any]:
     """GET /jobs/{id}/logs/stream: the open answer."""
-    return _stream(job_path(job_id, "logs", "stream"), last_id)
+    names = (("taskIds", "task_ids"), ("levels", "levels"), ("services", "services"))
+    query = [(name, value) for name, key in names for value in wanted.get(key, ())]
+    query += [("query", wanted["query"])] if wanted.get("query") else []
+    return _stream(job_path(job_id, "logs", "stream"), last_id, tuple(query))
 
 
 def follow_events(last_id: str, job_id: str = "") -> Call[Any]:

@@ -52,13 +52,18 @@ class JobsWanted(TypedDict, total=False):
     order_by: str
 
 
-class LogsWanted(TypedDict, total=False):
+class LinesWanted(TypedDict, total=False):
     """Which lines are wanted; every given part must fit."""
 
     task_ids: Sequence[str]
     levels: Sequence[str]
     services: Sequence[str]
     query: str
+
+
+class LogsWanted(LinesWanted, total=False):
+    """Which lines are wanted, and which page of them."""
+
     limit: int
     after: str
 

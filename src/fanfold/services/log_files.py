@@ -90,7 +90,7 @@ def entries_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterato
             yield entry, end
             position = end
     if unfinished:
-        yield from _open_entry(log, position)
+        yield from open_entry(log, position)
 
 
 def _entries(log: Log, begin: int, start: int) -> Iterator[tuple[bytes, int]]:
@@ -108,13 +108,8 @@ def _left_out(at: datetime, size: int) -> bytes:
     return json.dumps({"at": at.isoformat(), "level": "WARNING", "line": text}).encode()
 
 
-def open_line(log: Log, position: int) -> Iterator[LogLine]:
+def open_entry(log: Log, position: int) -> Iterator[tuple[bytes, int]]:
     """The line that begins at `position` and has no end; one that got its end meanwhile is among the others."""
-    for entry, end in _open_entry(log, position):
-        yield line_of(log.attempt, entry, end)
-
-
-def _open_entry(log: Log, position: int) -> Iterator[tuple[bytes, int]]:
     if not log.is_open:
         return
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import ENDED
@@ -13,7 +14,7 @@ from fanfold.jobs.log_names import log_file
 from fanfold.jobs.models import AttemptKey, Job, JobState, Role
 from fanfold.ports.storage import JobStorage
 from fanfold.ports.store import Store
-from fanfold.services.log_files import Log, LogLine, entries_of, line_of, lines_of, logs_of, open_line, place_of
+from fanfold.services.log_files import Log, LogLine, entries_of, line_of, lines_of, logs_of, open_entry, place_of
 
 SERVICES = {
     "partitioner": Role.PARTITIONER,
@@ -25,6 +26,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "UNKNOWN")
 MOST_LINES = 10_000
 USUAL_LINES = 1000
 READ_AT_ONCE_BYTES = 256 * 1024 * 1024
+FOLLOW_AT_ONCE_BYTES = 32 * 1024 * 1024
 LATE = timedelta(seconds=2)
 """A line is on disk so soon after the time it bears."""
 
@@ -87,18 +89,21 @@ class LogService:
                 stamp = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
                 yield f"{stamp} {log.attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
 
-    def follow(self, job: Job, after: datetime | None = None) -> Following:
-        """Lines as they come, those before a time left out."""
-        return Following(self._store, self._storage, job, after)
+    def follow(self, job: Job, after: datetime | None = None, query: LogQuery | None = None) -> Following:
+        """Lines that fit a query as they come, those before a time left out; its `limit` and `after` play no part.
+        BadInput naming every problem."""
+        wanted = _Wanted(job.id, replace(query or LogQuery(), limit=1, after=""))
+        return Following(self._store, self._storage.job(job.id).logs, job, wanted, after)
 
 
 class Following:
     """One reader of a job's logs: it remembers how far it is in each of them."""
 
-    def __init__(self, store: Store, storage: JobStorage, job: Job, after: datetime | None) -> None:
+    def __init__(self, store: Store, folder: Path, job: Job, wanted: _Wanted, after: datetime | None) -> None:
         self._store = store
         self._job_id = job.id
-        self._folder = storage.job(job.id).logs
+        self._folder = folder
+        self._wanted = wanted
         self._after = after
         self._read: dict[AttemptKey, int] = {}
         self.over = False
@@ -108,18 +113,29 @@ class Following:
         ended and its last line was given."""
         ended = _is_over(self._store.job(self._job_id))
         lines: list[LogLine] = []
-        logs = logs_of(self._job_id, self._folder)
+        logs = [log for log, _ in self._wanted.parts(logs_of(self._job_id, self._folder))]
+        read_bytes = 0
         for log in logs:
-            for line in lines_of(log, self._read.get(log.attempt, 0)):
-                if len(lines) >= most:
+            for entry, end in entries_of(log, self._read.get(log.attempt, 0)):
+                if len(lines) >= most or read_bytes > FOLLOW_AT_ONCE_BYTES:
                     return lines, self._after or _BEGINNING
-                self._read[log.attempt] = line.end
-                if self._after is None or line.at >= self._after:
-                    lines.append(line)
+                self._read[log.attempt] = end
+                read_bytes += len(entry)
+                lines += self._fitting(log, entry, end)
         if ended and not self.over:  # lines that will have no end any more: their runners were killed
-            lines += [line for log in logs for line in open_line(log, self._read.get(log.attempt, 0))]
+            for log in logs:
+                for entry, end in open_entry(log, self._read.get(log.attempt, 0)):
+                    lines += self._fitting(log, entry, end)
         self.over = ended
         return lines, now - LATE
+
+    def _fitting(self, log: Log, entry: bytes, end: int) -> list[LogLine]:
+        """The line, where it is wanted."""
+        if not self._wanted.may_fit(entry):
+            return []
+        line = line_of(log.attempt, entry, end)
+        late_enough = self._after is None or line.at >= self._after
+        return [line] if late_enough and self._wanted.fits(line) else []
 
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -106,6 +106,28 @@ def test_a_stream_that_goes_on_from_a_time_leaves_out_what_was_before(printed: S
     assert text.endswith("event: end\ndata: {}\n\n")
 
 
+@pytest.mark.parametrize(
+    ("query", "lines"),
+    [
+        ("taskIds=job-3&taskIds=job-4", ["<b>three</b>", "more"]),
+        ("levels=error", ["<b>three</b>"]),
+        ("services=app&query=MORE", ["more"]),
+        ("services=partitioner&services=assembler", ["cutting", "merging"]),
+        ("query=nothing", []),
+    ],
+)
+def test_who_follows_may_ask_for_some_lines_only(printed: Served, query: str, lines: list[str]) -> None:
+    printed.shelf.stepped("job", Failed("tasks_failed", "no"))
+    text = printed.client.get(f"/v1/customer/jobs/job/logs/stream?{query}").text
+    told = [json.loads(part.removeprefix("data: ")) for part in text.split("\n") if part.startswith("data: ")]
+    assert [item["log"] for item in told if item] == lines
+
+
+@pytest.mark.parametrize("query", ["levels=LOUD", "services=cook", "query=" + "x" * 1001, "taskIds=x&" * 1001])
+def test_a_question_of_who_follows_is_checked(printed: Served, query: str) -> None:
+    assert printed.client.get(f"/v1/customer/jobs/job/logs/stream?{query}").status_code == 400
+
+
 def test_a_stream_ends_when_its_token_is_revoked(printed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fanfold.api.routes.logs.LOOK_EVERY_S", 0.01)
     monkeypatch.setattr("fanfold.api.sse.LOOK_AT_TOKEN_S", 0.0)

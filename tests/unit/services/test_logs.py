@@ -200,6 +200,20 @@ def test_a_line_without_an_end_is_found_and_comes_last_to_who_follows(
     assert following.news(shelf.clock.now(), 100)[0] == []
 
 
+def test_who_follows_few_of_many_lines_reads_them_in_parts(
+    shelf: Shelf, service: LogService, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fanfold.services.logs.FOLLOW_AT_ONCE_BYTES", 100)
+    shelf.stepped("job", Failed("tasks_failed", "no"))
+    following = service.follow(job, query=LogQuery(query="merging"))
+    seen, looks = [], 0
+    while not following.over:
+        seen += [item.text for item in following.news(shelf.clock.now(), 100)[0]]
+        looks += 1
+    assert seen == ["merging"]
+    assert looks > 1
+
+
 def test_pages_of_a_log_with_a_gap_are_the_whole_without_double(shelf: Shelf, service: LogService, job: Job) -> None:
     head = shelf.printed(Role.APP, 7, 1, line("head"))
     begin = head.stat().st_size + 10 * 1024 * 1024

@@ -33,6 +33,7 @@ REST_FACTOR = 4.0
 """After a look that took t seconds, the next comes 4 t later: jobs with very many logs are looked at less often."""
 
 SIGN_OF_LIFE_S = 15.0
+MOST_OF_A_PART = 1000
 
 
 @router.post("/logs", response_model=LogsAnswer, name="search_logs")
@@ -63,18 +64,33 @@ def download(job_id: str, caller: Reader, services: With) -> StreamingResponse:
     return StreamingResponse(_blocks(services.logs.lines(job)), media_type="text/plain", headers=headers)
 
 
+Several = Annotated[list[str] | None, Query(max_length=MOST_OF_A_PART)]
+
+
+async def _followed_query(
+    task_ids: Annotated[list[str] | None, Query(alias="taskIds", max_length=MOST_OF_A_PART)] = None,
+    levels: Several = None,
+    services: Several = None,
+    query: Annotated[str, Query(max_length=1000)] = "",
+) -> LogQuery:
+    """The question of who follows, from the address."""
+    return LogQuery(frozenset(task_ids or ()), frozenset(levels or ()), frozenset(services or ()), query)
+
+
 @router.get("/jobs/{job_id}/logs/stream", response_class=StreamingResponse, name="follow_logs")
 async def stream(
     job_id: str,
     request: Request,
     caller: Reader,
     services: With,
+    wanted: Annotated[LogQuery, Depends(_followed_query)],
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> StreamingResponse:
-    """Lines as they are printed (SSE), until the job has ended. A client that comes back with `Last-Event-ID` (or
-    `after`, an RFC 3339 time) misses no line; it may see those of the last seconds again."""
+    """Lines as they are printed (SSE), until the job has ended; only those that fit every given part of the question. A
+    client that comes back with `Last-Event-ID` (or `after`, an RFC 3339 time) misses no line; it may see those of the
+    last seconds again."""
     job = await asyncio.to_thread(services.jobs.get, caller.account_id, job_id)
-    following = services.logs.follow(job, _time(request.headers.get("last-event-id", "") or after))
+    following = services.logs.follow(job, _time(request.headers.get("last-event-id", "") or after), wanted)
     return sse.EventStream(services, caller, _followed(request, services, following))
 
 

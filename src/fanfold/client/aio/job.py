@@ -11,7 +11,7 @@ from fanfold.client.aio.seams import in_thread, pause
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.downloads import Download, is_here, place_of
 from fanfold.client.errors import BadAnswer
-from fanfold.client.fields import LogsWanted, plain
+from fanfold.client.fields import LinesWanted, LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.watching import ENDED, Show, Watch, checked
@@ -225,9 +225,9 @@ class AsyncJob:
         """All its logs as text."""
         return await self._transport.perform(calls.log_text(self.id))
 
-    async def follow_logs(self) -> AsyncIterator[FollowedLine]:
+    async def follow_logs(self, **wanted: Unpack[LinesWanted]) -> AsyncIterator[FollowedLine]:
         """Lines as they are printed, those that are there first, until it has ended. After a broken connection some
         lines may come twice, none is missing."""
-        async for event in self._transport.events(lambda last: calls.follow_logs(self.id, last)):
+        async for event in self._transport.events(lambda last: calls.follow_logs(self.id, last, wanted)):
             if event.kind == "log":
                 yield followed(event)

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 from fanfold.client import calls
 from fanfold.client.downloads import Download, is_here, place_of
 from fanfold.client.errors import BadAnswer
-from fanfold.client.fields import LogsWanted, plain
+from fanfold.client.fields import LinesWanted, LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.seams import in_thread, pause
@@ -221,9 +221,9 @@ class Job:
         """All its logs as text."""
         return self._transport.perform(calls.log_text(self.id))
 
-    def follow_logs(self) -> Iterator[FollowedLine]:
+    def follow_logs(self, **wanted: Unpack[LinesWanted]) -> Iterator[FollowedLine]:
         """Lines as they are printed, those that are there first, until it has ended. After a broken connection some
         lines may come twice, none is missing."""
-        for event in self._transport.events(lambda last: calls.follow_logs(self.id, last)):
+        for event in self._transport.events(lambda last: calls.follow_logs(self.id, last, wanted)):
             if event.kind == "log":
                 yield followed(event)
