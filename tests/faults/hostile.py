@@ -136,6 +136,7 @@ PROGRAMS = {
     # what it wants to change
     "its own block": Hostile("open(__file__, 'a')"),
     "files beside its own": Hostile("open(os.path.join(RESULTS, '..', 'params.json'), 'w')"),
+    "its input": Hostile("open(os.path.join(TASK, 'data.bin'), 'r+b')"),
     "the system": Hostile("open('/usr/lib/stray', 'w')"),
     "the clock": Hostile("time.clock_settime(time.CLOCK_REALTIME, 0)"),
     "its own limits": Hostile("resource.setrlimit(resource.RLIMIT_NOFILE, (100_000, 100_000))"),
@@ -167,6 +168,11 @@ PROGRAMS = {
     "a link in its result": Hostile("os.symlink('/etc/passwd', os.path.join(RESULTS, 'x'))", "bad_result", "'x'"),
     "a link to a folder in its result": Hostile("os.symlink(STATE, os.path.join(RESULTS, 'x'))", "bad_result", "'x'"),
     "a second name for a file of the system": Hostile("os.link('/etc/passwd', os.path.join(RESULTS, 'x'))"),
+    "many names for one file": Hostile(
+        "made('0', bytes(1 << 20))\nfor number in range(1, 10):\n"
+        "    os.link(os.path.join(RESULTS, '0'), os.path.join(RESULTS, str(number)))",
+        COMPLETED,
+    ),
     "a socket": Hostile(
         "os.chdir(RESULTS)\nsocket.socket(socket.AF_UNIX).bind('socket')", "bad_result", "neither a file nor a folder"
     ),

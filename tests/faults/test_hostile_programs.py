@@ -22,7 +22,7 @@ from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, P
 CANARY = "canary-of-the-servers-environment"
 NEEDS_GROUPS = {"out_of_memory", "too_many_processes"}
 WITHOUT_GROUPS = {"a memory bomb"}
-NEEDS_ROOT = {"files beside its own", "who dies when memory ends"}
+NEEDS_ROOT = {"files beside its own", "its input", "who dies when memory ends"}
 """A program of a server that is not root is the same user, and a machine may let every user do the latter."""
 
 APP_TAG = "hostile@0.1"
