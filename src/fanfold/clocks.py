@@ -1,4 +1,8 @@
-"""The machine's clock, made steady: read once, then carried on by the monotonic one, so that a jump moves nothing."""
+"""The machine's clock, made steady: read once, then carried on by the monotonic one, so that a jump moves nothing.
+
+A runner goes on from the moment that its server read, so that both tell the same time whatever the clock did between
+their starts.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ from fanfold.ports.clock import Clock
 
 
 class SteadyClock:
-    """Wall time at its making plus the monotonic time since."""
+    """Wall time at its making plus the monotonic time since; or that of another one on this machine."""
 
-    def __init__(self) -> None:
-        self._wall = datetime.now(UTC)
-        self._mark = time.monotonic()
+    def __init__(self, told: str = "") -> None:
+        wall, _, mark = told.partition(" ")
+        self._wall = datetime.fromisoformat(wall) if told else datetime.now(UTC)
+        self._mark = float(mark) if told else time.monotonic()
 
     def now(self) -> datetime:
         """See `ports.clock`."""

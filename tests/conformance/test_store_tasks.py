@@ -261,6 +261,21 @@ def test_every_claimed_task_is_found_by_a_new_orchestrator(store: Store) -> None
     assert len(store.claimed(2)) == 2
 
 
+def test_what_rests_for_too_long_is_made_due_and_all_else_is_left(store: Store) -> None:
+    brought_to(store, JobState.PARTITIONED, "a", chunks=2)
+    brought_to(store, JobState.STARTED, "later", start_at=after(7200))
+    brought_to(store, JobState.STARTED, "queued", start_at=after(-7200))
+    first, second = claimed(store, 2, "a")
+    store.finish([end(first, failure(first, after(3600))), end(second, failure(second, after(5)))])
+    assert store.hasten(after(10), after(70)) == 1
+    assert store.task(first.key).due_at == after(10)
+    assert store.task(second.key).due_at == after(5.5)
+    assert store.job("later").due_at == after(7200)
+    assert store.hasten(after(-7000), after(-6000)) == 4
+    assert store.job("queued").due_at == after(-7000)
+    assert store.job("later").due_at == after(7200)
+
+
 def name_of(task: Task) -> tuple[str, int]:
     return task.key.job_id, task.key.index
 

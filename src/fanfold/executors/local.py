@@ -252,7 +252,8 @@ class LocalExecutor:
         ours, theirs = socket.socketpair()
         name = f"local-{self._names}"
         self._names += 1
-        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules]
+        clock = f"{self._clock.now().isoformat()} {self._clock.monotonic()!r}"
+        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock]
         environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "TMPDIR", "HOME")}
         process = self._effects.spawn(arguments, environment, None, None, keep=(theirs.fileno(),))
         theirs.close()

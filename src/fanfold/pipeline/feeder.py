@@ -17,6 +17,7 @@ from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
+    LONGEST_WAIT_S,
     GivenBack,
     Outcome,
     ProgramFailed,
@@ -249,12 +250,15 @@ class Feeder:
         return won
 
     def take_over(self) -> int:
-        """At start: give back every attempt that an earlier process handed out and this executor does not hold."""
+        """At start: give back every attempt that an earlier process handed out and this executor does not hold. What
+        would rest for longer than anything does was put off by a clock that has been set back since."""
         held = set(self._executor.alive())
         taken = 0
         while stale := [task for task in self._store.claimed(EXPIRED_AT_ONCE) if task.attempt_key not in held]:
             now = self._clock.now()
             taken += len(self._finish(GivenBack(task.attempt_key, now) for task in stale))
+        now = self._clock.now()
+        self._store.hasten(now, now + timedelta(seconds=LONGEST_WAIT_S))
         return taken
 
 

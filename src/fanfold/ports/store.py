@@ -144,6 +144,9 @@ class Store(Protocol):
     def claimed(self, limit: int) -> list[Task]:
         """Every claimed task, for a new orchestrator to take over."""
 
+    def hasten(self, now: datetime, latest: datetime) -> int:
+        """Make due what rests until after `latest`, a queued job that waits for its `start_at` apart; says how much."""
+
     def task(self, key: TaskKey) -> Task:
         """One task; NotFound."""
 

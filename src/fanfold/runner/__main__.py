@@ -1,5 +1,5 @@
-"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON>`: a local runner; started by the local
-executor."""
+"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON> <its server's clock>`: a local runner;
+started by the local executor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def serve(arguments: list[str], effects: Effects) -> None:
     adopt_orphans()
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
-    clock = SteadyClock()
+    clock = SteadyClock(arguments[4])
     rules = Rules(**json.loads(arguments[3]))
     platform = ProcessPlatform(effects, clock, rules)
     RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules).serve()

@@ -16,7 +16,7 @@ from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ChunksPublished, RetryAccepted, Step
+from fanfold.jobs.lifecycle import ACTIVE, ChunksPublished, RetryAccepted, Step
 from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
@@ -169,6 +169,16 @@ class SqlStore:
         """See `ports.store`."""
         return self._select_tasks(tasks.c.lease_until.is_not(None), tasks.c.state.in_(_values(CLAIMED)), limit=limit)
 
+    def hasten(self, now: datetime, latest: datetime) -> int:
+        """See `ports.store`."""
+        active = jobs.c.state.in_(_values(ACTIVE)) & jobs.c.deleted_at.is_(None)
+        waits = (jobs.c.state == JobState.STARTED.value) & sa.func.coalesce(jobs.c.start_at > latest, sa.false())
+        resting = tasks.c.job_id.in_(sa.select(jobs.c.id).where(active)), tasks.c.state == TaskState.SCHEDULED.value
+        with self.database.writing("hasten") as connection:
+            late_tasks = sa.update(tasks).where(*resting, tasks.c.due_at > latest).values(due_at=now)
+            late_jobs = sa.update(jobs).where(active, ~waits, jobs.c.due_at > latest).values(due_at=now)
+            return connection.execute(late_tasks).rowcount + connection.execute(late_jobs).rowcount
+
     def _select_tasks(self, *where: sa.ColumnElement[bool], limit: int) -> list[Task]:
         with self.database.reading() as connection:
             rows = connection.execute(sa.select(tasks).where(*where).limit(limit)).mappings().all()
@@ -265,7 +275,7 @@ class SqlStore:
         self.database.close()
 
 
-def _values(states: Iterable[TaskState]) -> list[str]:
+def _values(states: Iterable[TaskState] | Iterable[JobState]) -> list[str]:
     return sorted(state.value for state in states)
 
 
