@@ -18,7 +18,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class KeptLog:
-    """Takes entries of JSON, each with its line end. A full disk costs the rest of the log, not the attempt."""
+    """Takes entries of JSON, each with its line end. A full disk costs lines, not the attempt."""
 
     def __init__(self, folder: Path, attempt: str, effects: Effects) -> None:
         self._effects = effects
@@ -30,30 +30,31 @@ class KeptLog:
         self._end = 0
         self._pieces: deque[Path] = deque()
         self._is_open = False
-        self._given_up = False
+        self._torn = False
 
-    def append(self, entries: bytes) -> None:
-        """Add entries; what a piece has no room for begins the next one."""
-        if self._given_up:
-            return
+    def append(self, entries: bytes) -> bool:
+        """Add entries; what a piece has no room for begins the next one. Says whether there was space for them."""
         try:
             if self._file is None or self._room < len(entries):
                 self._begin_piece()
+            if self._torn:
+                self._write(b"\n")
+                self._torn = False
             self._write(entries)
         except OSError as err:
-            self._give_up(err)
+            _let_full_disks_pass(err)
+            return False
+        return True
 
     def keep_open(self, entry: bytes) -> None:
         """Keep a line that has no end yet, in place of the one before; the next entry replaces it."""
-        if self._given_up:
-            return
         part = part_of(self._open)
         try:
             part.write_bytes(b"%d %b" % (self._end, entry))
             self._effects.rename(part, self._open)
             self._is_open = True
         except OSError as err:
-            self._give_up(err)
+            _let_full_disks_pass(err)
 
     def close(self) -> None:
         """Let go of the file; a line without an end was given one before."""
@@ -79,13 +80,18 @@ class KeptLog:
 
     def _write(self, entries: bytes) -> None:
         assert self._file is not None
-        while entries:
-            count = os.write(self._file, entries)
-            self._end += count
-            self._room -= count
-            entries = entries[count:]
+        whole = len(entries)
+        try:
+            while entries:
+                count = os.write(self._file, entries)
+                self._end += count
+                self._room -= count
+                entries = entries[count:]
+        except OSError:
+            self._torn |= len(entries) < whole
+            raise
 
-    def _give_up(self, err: OSError) -> None:
-        if err.errno not in DISK_IS_FULL:
-            raise err
-        self._given_up = True
+
+def _let_full_disks_pass(err: OSError) -> None:
+    if err.errno not in DISK_IS_FULL:
+        raise err

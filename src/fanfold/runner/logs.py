@@ -16,7 +16,7 @@ from fanfold.effects import Effects
 from fanfold.jobs.secrets import Masker
 from fanfold.ports.clock import Clock
 from fanfold.runner.kept_log import KeptLog
-from fanfold.runner.levels import Levels
+from fanfold.runner.levels import WARNING, Levels
 
 MAX_LINE_BYTES = 64 * 1024
 MOST_STATES = 16 * 1024
@@ -38,6 +38,7 @@ class AttemptLog:
         self._rest = b""
         self._unkept = False
         self._levels = Levels()
+        self._lost = 0
         self.printed_bytes = 0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
@@ -85,9 +86,13 @@ class AttemptLog:
         return next((line[:500] for line in shown if line), "")
 
     def _write(self, lines: list[bytes]) -> None:
-        if lines:
-            at = self._clock.now()
-            self._kept.append(b"".join(self._entry(line, at) for line in lines))
+        if not lines:
+            return
+        at = self._clock.now()
+        entries = [self._entry(line, at) for line in lines]
+        if self._lost:
+            entries.insert(0, _line_json(at, WARNING, f"[{self._lost} lines are missing here: the disk was full]"))
+        self._lost = 0 if self._kept.append(b"".join(entries)) else self._lost + len(lines)
 
     def _entry(self, line: bytes, at: datetime) -> bytes:
         text = line.decode("utf-8", "replace")

@@ -120,21 +120,23 @@ def test_a_line_without_an_end_is_there_until_one_follows(kept: KeptLog, tmp_pat
     assert texts(tmp_path, unfinished=True) == texts(tmp_path)
 
 
-def test_a_full_disk_costs_the_rest_of_a_log_and_no_more(
+def test_a_full_disk_costs_lines_and_a_line_that_it_cut_is_shown_as_it_is(
     kept: KeptLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(kept, 0, 0)
+    write, room = os.write, iter([7])
 
-    def full(descriptor: int, data: bytes) -> int:
+    def filling(descriptor: int, data: bytes) -> int:
+        for size in room:
+            return write(descriptor, data[:size])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(kept_log.os, "write", full)
-    filled(kept, 1, 1)
-    monkeypatch.undo()
-    filled(kept, 2, 2)
-    kept.keep_open(entry("half"))
-    kept.close()
-    assert texts(tmp_path, unfinished=True) == ["0000"]
+    with monkeypatch.context() as full:
+        full.setattr(kept_log.os, "write", filling)
+        assert not kept.append(entry("0001"))
+        assert not kept.append(entry("0002"))
+    assert kept.append(entry("0003"))
+    assert texts(tmp_path) == ["0000", entry("0001").decode()[:7], "0003"]
 
 
 def test_a_write_that_took_a_part_is_gone_on_with(

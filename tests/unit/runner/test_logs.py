@@ -1,5 +1,6 @@
 """What a program prints, line by line."""
 
+import errno
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,21 @@ def test_last_words_hold_nothing_that_a_terminal_or_a_database_would_stumble_ove
     log.feed(b"\x1b[2J\x1b]0;owned\x07 red\x00 and \x1b[31mdead\n")
     assert log.last_words().isprintable()
     assert "dead" in log.last_words()
+
+
+def test_lines_that_a_full_disk_cost_are_counted_where_they_are_missing(
+    log: AttemptLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    log.feed(b"first\n")
+    with monkeypatch.context() as filled:
+        filled.setattr("fanfold.runner.kept_log.os.write", full)
+        log.feed(b"a\nb\n")
+        log.feed(b"c\n")
+    log.feed(b"last\n")
+    assert lines(tmp_path) == ["first", "[3 lines are missing here: the disk was full]", "last"]
 
 
 # ---- a line without an end
