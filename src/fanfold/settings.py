@@ -79,7 +79,8 @@ class Settings:
     max_open_files: int = _said(1024, "Most files that each process of a program may have open.")
     max_file_bytes: int = _said(100 * 1024**3, "Largest file that a program may write, in bytes.")
     max_disk_bytes: int = _said(100 * 1024**3, "Most bytes on disk that a program's folders may take, its input apart.")
-    max_files: int = _said(1_000_000, "Most files and folders that a program may have in its folders.")
+    max_cache_bytes: int = _said(100 * 1024**3, "Most bytes on disk that the cache of an account may take.")
+    max_files: int = _said(1_000_000, "Most files and folders that a program's folders, or a cache, may have.")
     max_log_bytes: int = _said(1024**3, "Most bytes that a program may print.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
@@ -99,13 +100,14 @@ class Settings:
 
 
 _KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}
+_SIZES = ("max_file_bytes", "max_disk_bytes", "max_cache_bytes", "max_log_bytes")
 _LEAST: Mapping[str, float] = {
     "slots": 1,
     "max_partitioning": 1,
     "lease_s": 0.1,
     "max_upload_bytes": 1,
     "max_push_bytes": 1,
-    **dict.fromkeys(("max_processes", "max_file_bytes", "max_disk_bytes", "max_files", "max_log_bytes"), 1),
+    **dict.fromkeys((*_SIZES, "max_processes", "max_files"), 1),
     "max_open_files": 16,
     "requests_per_s": 0.1,
 }

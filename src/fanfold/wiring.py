@@ -159,6 +159,7 @@ def rules_of(settings: Settings) -> Rules:
         max_open_files=settings.max_open_files,
         max_file_bytes=settings.max_file_bytes,
         max_disk_bytes=settings.max_disk_bytes,
+        max_cache_bytes=settings.max_cache_bytes,
         max_files=settings.max_files,
         max_log_bytes=settings.max_log_bytes,
     )

@@ -34,6 +34,7 @@ LIMITS = {
     "max_open_files": 64,
     "max_file_bytes": 8 << 20,
     "max_disk_bytes": 16 << 20,
+    "max_cache_bytes": 12 << 20,
     "max_files": 2000,
     "max_log_bytes": 4 << 20,
 }

@@ -117,6 +117,18 @@ def test_a_program_that_means_harm_is_contained(name: str, scene: Scene) -> None
     scene.is_well()
 
 
+def test_a_program_that_fills_the_cache_of_its_account_is_ended(scene: Scene) -> None:
+    fill = (
+        "for number in range(20):\n    open(os.path.join(os.environ['USER_CACHE_DIR'], str(number)), 'wb').write(X)\n"
+    )
+    task = scene.carried_out(f"X = bytes(1 << 20)\n{fill}time.sleep(60)", "JOB_STATE_FAILED")
+    assert task["reason"] == "disk_limit"
+    assert task["errorMessage"].startswith("disk limit: the cache of its account uses ")
+    empty = "os.chdir(os.environ['USER_CACHE_DIR'])\nfor name in os.listdir():\n    os.unlink(name)\n"
+    scene.carried_out(f"{empty}time.sleep(1.2)", "JOB_STATE_COMPLETE")
+    scene.is_well()
+
+
 @pytest.mark.skipif(len(cgroups.tree().parents) < 3, reason="control groups cannot be written to")
 def test_after_memory_ran_out_the_next_attempt_has_twice_as_much_where_the_job_allows_it(scene: Scene) -> None:
     script = "kept = bytearray(90 << 20)"

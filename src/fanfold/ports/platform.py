@@ -26,6 +26,7 @@ class Rules:
     max_open_files: int = 1024
     max_file_bytes: int = 100 * 1024 * MIB
     max_disk_bytes: int = 100 * 1024 * MIB
+    max_cache_bytes: int = 100 * 1024 * MIB
     max_files: int = 1_000_000
     max_log_bytes: int = 1024 * MIB
 

@@ -21,6 +21,9 @@ MOST_DEPTH = 200
 REST_FACTOR = 4.0
 """After a look that took t seconds, the next comes 4 t later."""
 
+CACHES_KNOWN = 16
+CACHE_REST_FACTOR = 20.0
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -77,7 +80,7 @@ class _Look:
         self.use.size_bytes += info.st_blocks * BLOCK_BYTES
 
 
-def use_of(folder: Path, most_entries: int) -> Use:
+def use_of(folder: Path, most_entries: int, *, nameless: bool = True) -> Use:
     """What is in a folder, and what this process's descendants hold open without a name on the same disk."""
     look = _Look(most_entries)
     try:
@@ -91,7 +94,7 @@ def use_of(folder: Path, most_entries: int) -> Use:
         return look.use
     finally:
         os.close(descriptor)
-    for info in _nameless(device):
+    for info in _nameless(device) if nameless else ():
         look.add(info)
     return look.use
 
@@ -112,22 +115,32 @@ def _nameless(device: int) -> Iterator[os.stat_result]:
 
 
 class DiskWatch:
-    """Looks at an attempt's folder now and then, in a thread of its own, since a folder may be large."""
+    """Looks at a folder that a program fills now and then, in a thread of its own, since a folder may be large; at a
+    cache less often, and without files that have no name, which count as the task's."""
 
-    def __init__(self, folder: Path, most_bytes: int, most_entries: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        most_bytes: int,
+        most_entries: int,
+        clock: Clock,
+        *,
+        is_cache: bool = False,
+    ) -> None:
         self._folder = folder
+        self._is_cache = is_cache
         self._most_bytes = most_bytes
         self._most_entries = most_entries
         self._clock = clock
         self._due_at = 0.0
         self._looking: threading.Thread | None = None
         self.told = ""
-        """The limit that was passed, as a sentence; "" while none was."""
+        """The limit that was passed at the last look, as a sentence; "" where none was."""
 
     def on_beat(self) -> None:
         """Begin a look where one is due; what it finds is told later."""
         busy = self._looking is not None and self._looking.is_alive()
-        if busy or self.told or self._clock.monotonic() < self._due_at:
+        if busy or self._clock.monotonic() < self._due_at:
             return
         self._looking = threading.Thread(target=self.look, name="fanfold-disk", daemon=True)
         self._looking.start()
@@ -135,15 +148,38 @@ class DiskWatch:
     def look(self) -> None:
         """Look now."""
         began = self._clock.monotonic()
-        use = use_of(self._folder, self._most_entries)
+        use = use_of(self._folder, self._most_entries, nameless=not self._is_cache)
         if use.size_bytes > self._most_bytes:
-            self.told = f"disk limit: it uses {size_text(use.size_bytes)} (limit {size_text(self._most_bytes)})"
+            told = f"uses {size_text(use.size_bytes)} (limit {size_text(self._most_bytes)})"
         elif use.entries > self._most_entries:
-            self.told = f"disk limit: it has more than {self._most_entries:,} files and folders"
+            told = f"has more than {self._most_entries:,} files and folders"
         elif use.depth >= MOST_DEPTH:
-            self.told = f"disk limit: its folders are nested {MOST_DEPTH} deep or deeper"
+            told = f"has folders nested {MOST_DEPTH} deep or deeper"
+        else:
+            told = ""
+        self.told = told and f"disk limit: {'the cache of its account' if self._is_cache else 'it'} {told}"
         now = self._clock.monotonic()
-        self._due_at = now + REST_FACTOR * (now - began)
+        self._due_at = now + (CACHE_REST_FACTOR if self._is_cache else REST_FACTOR) * (now - began)
+
+
+class CacheWatches:
+    """The watches over accounts' caches, which outlive the attempts that fill them."""
+
+    def __init__(self, most_bytes: int, most_entries: int, clock: Clock) -> None:
+        self._most_bytes = most_bytes
+        self._most_entries = most_entries
+        self._clock = clock
+        self._known: dict[str, DiskWatch] = {}
+
+    def of(self, cache: str) -> DiskWatch:
+        """The watch over one cache, which has told nothing yet."""
+        if cache not in self._known:
+            if len(self._known) == CACHES_KNOWN:
+                del self._known[next(iter(self._known))]
+            watch = DiskWatch(Path(cache), self._most_bytes, self._most_entries, self._clock, is_cache=True)
+            self._known[cache] = watch
+        self._known[cache].told = ""
+        return self._known[cache]
 
 
 def size_text(count: int) -> str:

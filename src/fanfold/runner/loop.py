@@ -14,12 +14,14 @@ import threading
 from collections import deque
 
 from fanfold.effects import Effects
+from fanfold.jobs import contract
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Reason
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder, Told
 from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
+from fanfold.runner.disk_use import CacheWatches
 from fanfold.runner.run import Run
 
 BEAT_S = 0.5
@@ -47,6 +49,7 @@ class RunnerLoop:
         self._clock = clock
         self._kill_grace_s = kill_grace_s
         self._rules = rules
+        self._caches = CacheWatches(rules.max_cache_bytes, rules.max_files, clock)
         self._selector = selectors.DefaultSelector()
         self._buffer = b""
         self._waiting: deque[RunOrder] = deque()
@@ -135,7 +138,10 @@ class RunnerLoop:
                 self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
 
     def _new_run(self, order: RunOrder) -> Run:
-        return Run(order, self._platform, self._effects, self._clock, self._name, self._kill_grace_s, rules=self._rules)
+        run = Run(order, self._platform, self._effects, self._clock, self._name, self._kill_grace_s, rules=self._rules)
+        if contract.USER_CACHE_DIR in order.env:
+            run.watch(self._caches.of(order.env[contract.USER_CACHE_DIR]))
+        return run
 
     def _on_output(self) -> None:
         if self._run is not None and self._run.running is not None and not self._run.on_output():

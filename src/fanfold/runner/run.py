@@ -105,7 +105,11 @@ class Run:
         self._why: Reason | None = None
         self._has_ended = False
         self._limit: tuple[Reason, str] | None = None
-        self._disk: DiskWatch | None = None
+        self._watches: list[DiskWatch] = []
+
+    def watch(self, watch: DiskWatch) -> None:
+        """End the program too when this tells that a limit was passed."""
+        self._watches.append(watch)
 
     def begin(self) -> None:
         """Stage in and start; afterwards it is `running`, or has an `outcome` already."""
@@ -122,9 +126,8 @@ class Run:
         else:
             self.started_at = self._clock.now()
             self._deadline = self._clock.monotonic() + self.order.timeout_s
-            if not self.order.trusted:
-                most = self._rules.max_disk_bytes + self._bytes_in
-                self._disk = DiskWatch(self._folders.scratch, most, self._rules.max_files, self._clock)
+            most = self._rules.max_disk_bytes + self._bytes_in
+            self.watch(DiskWatch(self._folders.scratch, most, self._rules.max_files, self._clock))
 
     def _make_folders(self) -> None:
         if self._folders.scratch.exists():
@@ -206,10 +209,10 @@ class Run:
         self._log.keep_open()
         if self.running is not None:
             self._memory_bytes = max(self._memory_bytes, self.running.memory_bytes())
-        if self._disk is not None:
-            self._disk.on_beat()
-            if self._disk.told:
-                self._end_for(Reason.DISK_LIMIT, self._disk.told)
+        for watch in () if self.order.trusted else self._watches:
+            watch.on_beat()
+            if watch.told:
+                self._end_for(Reason.DISK_LIMIT, watch.told)
 
     def on_time(self) -> None:
         """A moment that `wait_s` named has come: the time limit, or the end of the grace after TERM."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fanfold.clocks import SteadyClock
-from fanfold.runner.disk_use import MOST_DEPTH, DiskWatch, size_text, use_of
+from fanfold.runner.disk_use import CACHES_KNOWN, MOST_DEPTH, CacheWatches, DiskWatch, size_text, use_of
 from fanfold.runner.process_tree import descendants
 
 KIB = 1024
@@ -106,10 +106,23 @@ def test_folders_nested_too_deep_pass_a_limit(tmp_path: Path) -> None:
     (tmp_path / "/".join("d" * MOST_DEPTH)).mkdir(parents=True)
     watch = DiskWatch(tmp_path, MIB * MIB, 1000, SteadyClock())
     watch.look()
-    assert watch.told == f"disk limit: its folders are nested {MOST_DEPTH} deep or deeper"
+    assert watch.told == f"disk limit: it has folders nested {MOST_DEPTH} deep or deeper"
 
 
 def test_sizes_are_said_short() -> None:
     assert [size_text(count) for count in (0, 1, 1023, 1536, MIB, 100 << 30, 5 << 40)] == [
         *("0 B", "1 B", "1023 B", "1.5 KiB", "1 MiB", "100 GiB", "5120 GiB")
     ]
+
+
+def test_a_cache_is_watched_over_attempts_and_each_begins_without_a_verdict(tmp_path: Path) -> None:
+    filled(tmp_path / "cache" / "file")
+    watches = CacheWatches(MIB // 2, 1000, SteadyClock())
+    watch = watches.of(str(tmp_path / "cache"))
+    watch.look()
+    assert watch.told == "disk limit: the cache of its account uses 1 MiB (limit 512 KiB)"
+    assert watches.of(str(tmp_path / "cache")) is watch
+    assert watch.told == ""
+    for number in range(CACHES_KNOWN):
+        watches.of(str(tmp_path / f"{number}"))
+    assert watches.of(str(tmp_path / "cache")) is not watch
