@@ -175,7 +175,7 @@ def test_a_line_longer_than_memory_is_carried_by_an_app_that_reads_in_pieces(des
     desk.write("greedy.py", "import os; open(os.environ['TASK_DIR'] + '/data.bin').read()")
     ended = desk.run(*words, "--app", "greedy.py", "-o", "out2", preexec_fn=little_memory)
     assert ended.code == 1
-    assert "chunk 1 (long.txt line 2) after 1 attempt: exit code 1: MemoryError" in ended.err
+    assert "chunk 1 (long.txt line 2) after 1 attempt: out of memory (limit 400 MiB): MemoryError" in ended.err
     (desk.path / "long.txt").unlink()
 
 

@@ -7,6 +7,7 @@ error; it hit one where that error is the last thing it said.
 from __future__ import annotations
 
 import re
+import resource
 import signal
 from collections.abc import Mapping
 
@@ -49,9 +50,15 @@ def _told(limit: Reason, rules: Rules, memory_bytes: int) -> str:
         Reason.TOO_MANY_OPEN_FILES: f"too many open files (limit {rules.max_open_files})",
         Reason.FILE_TOO_LARGE: f"a file grew too large (limit {size_text(rules.largest_file_bytes)})",
         Reason.TOO_MANY_PROCESSES: f"too many processes (limit {rules.max_processes})",
-        Reason.OUT_OF_MEMORY: f"out of memory (limit {memory_bytes / MIB:g} MiB)",
+        Reason.OUT_OF_MEMORY: f"out of memory (limit {_narrowest(memory_bytes) / MIB:g} MiB)",
     }
     return sentences[limit]
+
+
+def _narrowest(memory_bytes: int) -> int:
+    """What a program may use, where whoever started the runner allowed it less."""
+    softs = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return min(memory_bytes, *(memory_bytes if soft == resource.RLIM_INFINITY else soft for soft in softs))
 
 
 def _signal_name(number: int) -> str:
