@@ -1,6 +1,8 @@
 """Jobs whose input and output lie in an S3-compatible store, with keys as a secret of the account or in the job."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from tests.compat.conftest import Starting
 from tests.compat.scene import draft, ended, push, run
-from tests.compat.server import Door, json_of
+from tests.compat.server import FANFOLD, Door, json_of
 from tests.conformance.s3_server import KEYS, S3Server, content, s3_server
 
 LINES = b"".join(b"line %d\n" % number for number in range(100))
@@ -61,7 +63,8 @@ def test_a_job_goes_from_bucket_to_bucket(store: S3Server, door: Door) -> None:
 def test_a_place_is_tried_for_real(store: S3Server, door: Door) -> None:
     obstore.put(store.bucket("tried"), "a.txt", b"a")
     good = place(store, "tried", "a.txt", accessKey=KEYS[0], secretKey=KEYS[1])
-    json_of(door.post("/v1/customer/datasource/test", json={"dataSource": good}))
+    preview = json_of(door.post("/v1/customer/datasource/test", json={"dataSource": good}))["preview"]
+    assert preview == {"files": [{"name": "a.txt", "size": 1}], "count": 1, "size": 1, "whole": True}
     for bucket, name, said in (("tried", "b.txt", "has no object"), ("not-there", "x/", "no bucket")):
         body: Any = {"dataSource": place(store, bucket, name)}
         answer = door.post("/v1/customer/datasource/test", json=body)
@@ -76,3 +79,29 @@ def test_a_store_inside_is_refused_where_the_operator_has_not_allowed_it(store: 
         answer = door.post("/v1/customer/datasource/test", json={"dataSource": place(store, "any-bucket", "x")})
     assert answer.status_code == 400
     assert "which is loopback" in answer.text
+
+
+def test_the_command_tries_places_and_says_what_they_hold(store: S3Server, starting: Starting) -> None:
+    objects = store.bucket("by-command")
+    for number in range(12):
+        obstore.put(objects, f"in/{number:02}.txt", b"x" * 100)
+    server = starting(allow_private_urls="on", isolation="off")
+    environment = {**os.environ, "FANFOLD_URL": server.url, "FANFOLD_API_KEY": server.key}
+
+    def typed(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [str(FANFOLD), "datasource", "test", *words]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, check=False)
+
+    keys = {"accessKey": KEYS[0], "secretKey": KEYS[1]}
+    source, there = (json.dumps(place(store, "by-command", name, **keys)) for name in ("in/", "out/"))
+    table = typed(source)
+    assert table.stdout.split() == ["file", "bytes", *(text for n in range(10) for text in (f"{n:02}.txt", "100"))]
+    assert table.stderr.strip() == "the source works: 12 files, 1,200 bytes"
+    told = json.loads(typed("-", "--destination", there, "--json", stdin=source).stdout)
+    assert (told["ok"], told["preview"]["count"], len(told["preview"]["files"])) == (True, 12, 10)
+    assert "a small object was written and deleted" in typed("--destination", "-", stdin=there).stderr
+    assert [key for key in content(objects) if key.startswith("out/")] == []
+    missing = typed(json.dumps(place(store, "no-such-bucket", "in/", **keys)))
+    assert (missing.returncode, "there is no bucket 'no-such-bucket'" in missing.stderr) == (2, True)
+    assert "nothing to try" in typed().stderr
+    assert KEYS[1] not in table.stdout + table.stderr + missing.stderr

@@ -9,7 +9,8 @@ import pytest
 from fanfold.effects import Effects
 from fanfold.errors import BadInput
 from fanfold.jobs.models import DataRef, ResultFile
-from fanfold.ports.datasource import DataSource, OutputFile, Staging
+from fanfold.ports import datasource
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, Staging, counted
 from fanfold.registry import DATA_SOURCES, load
 
 
@@ -70,6 +71,23 @@ def never() -> bool:
 def test_a_right_source_and_destination_are_not_refused(place: Place) -> None:
     place.adapter.check_source(place.source, "job")
     place.adapter.check_destination(place.destination)
+
+
+def test_a_preview_names_counts_and_measures_what_a_source_lists(place: Place, tmp_path: Path) -> None:
+    found = place.adapter.preview(place.source)
+    listed = list(place.adapter.list_source(place.source, Staging("job", tmp_path / "staged", never)))
+    assert dict(found.files) == {file.name: file.size_bytes for file in listed}
+    assert (found.count, found.whole) == (len(listed), True)
+    assert found.size_bytes == sum(file.size_bytes for file in listed)
+
+
+def test_a_preview_stops_counting_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasource, "MOST_COUNTED", 20)
+    files = [(str(number), 1) for number in range(21)]
+    assert counted(files[:20], never) == Preview(tuple(files[:10]), 20, 20, whole=True)
+    assert counted(files, never) == Preview(tuple(files[:10]), 20, 20, whole=False)
+    late = iter([False, True, True])
+    assert counted(files, lambda: next(late)) == Preview(tuple(files[:1]), 1, 1, whole=False)
 
 
 def test_a_source_lists_its_files_in_name_order_with_size_and_tag(place: Place, tmp_path: Path) -> None:

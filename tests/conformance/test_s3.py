@@ -12,7 +12,7 @@ import pytest
 from obstore.store import S3Store
 
 from fanfold.datasources import s3, s3_store
-from fanfold.datasources.s3 import MANIFEST, PENDING, S3Family
+from fanfold.datasources.s3 import CHECK_WITHIN, MANIFEST, PENDING, S3Family
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.models import DataRef, ResultFile
@@ -93,6 +93,25 @@ def test_a_name_means_an_object_a_prefix_or_a_glob(
         return
     family.check_source(bucket.ref(name), "job")
     assert read(family, bucket.ref(name), tmp_path) == found
+
+
+def test_a_preview_names_the_first_objects_and_counts_all_pages(family: S3Family, bucket: Bucket) -> None:
+    bucket.put(**{f"in/{number:04}": b"12" for number in range(1_100)}, other=b"1")
+    found = family.preview(bucket.ref("in/"))
+    assert found.files == tuple((f"{number:04}", 2) for number in range(10))
+    assert (found.count, found.size_bytes, found.whole) == (1_100, 2_200, True)
+    with pytest.raises(BadInput, match="has no object"):
+        family.preview(bucket.ref("elsewhere/"))
+
+
+def test_a_search_among_many_objects_ends_in_time_and_says_so(
+    family: S3Family, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put(a=b"", b=b"")
+    clock = itertools.count(0, CHECK_WITHIN.total_seconds() + 1)
+    monkeypatch.setattr(s3, "monotonic", lambda: next(clock))
+    with pytest.raises(Unavailable, match=r"'\*\.txt' means was found in time"):
+        family.check_source(bucket.ref("*.txt"), "job")
 
 
 def test_large_objects_come_in_parts_and_many_in_order(

@@ -22,6 +22,7 @@ from fanfold.jobs.models import (
 )
 from fanfold.jobs.progress import progress_of, waiting_reason
 from fanfold.jobs.secrets import OWN_PREFIX
+from fanfold.ports.datasource import Preview
 from fanfold.ports.store import AttemptRecord
 
 if TYPE_CHECKING:  # the command line shows jobs without pydantic, which takes long to import
@@ -222,6 +223,12 @@ def config_of(shape: JobJobConfig, base: JobConfig) -> JobConfig:
 def config_warnings(shape: JobJobConfig) -> tuple[str, ...]:
     """One warning for each key that no configuration has."""
     return tuple(f"config.{name} is not known and was ignored" for name in sorted(shape.model_extra or {}))
+
+
+def preview_json(found: Preview) -> dict[str, Any]:
+    """What a source holds."""
+    files = [{"name": name, "size": size} for name, size in found.files]
+    return {"files": files, "count": found.count, "size": found.size_bytes, "whole": found.whole}
 
 
 def data_of(shape: DataSourceDataSource) -> DataRef:

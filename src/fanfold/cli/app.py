@@ -21,6 +21,7 @@ COMMANDS = {
     "template": "fanfold.cli.templates:app",
     "key": "fanfold.cli.keys:app",
     "secret": "fanfold.cli.secrets:app",
+    "datasource": "fanfold.cli.datasource:app",
     "wallet": "fanfold.cli.wallet:app",
     "doctor": "fanfold.cli.doctor:app",
     "version": "fanfold.cli.version:app",

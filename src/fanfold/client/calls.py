@@ -14,6 +14,7 @@ from fanfold.client.exchange import Answer, Call
 from fanfold.client.fields import body_of
 from fanfold.wire.base import Generic
 from fanfold.wire.jobs import (
+    DataTestAnswer,
     EstimationAnswer,
     JobAnswer,
     JobsAnswer,
@@ -27,6 +28,9 @@ JOBS = "/v1/customer/jobs"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 STREAM_S = 60.0
 """A stream that says nothing for so long, not even that it lives, is broken."""
+
+TRIAL_S = 60.0
+"""How long a server may try a source and a destination."""
 
 
 def part(text: str) -> str:
@@ -176,9 +180,9 @@ def _stream(path: str, last_id: str, query: tuple[tuple[str, str], ...] = ()) ->
     return Call("GET", path, lambda answer: answer.opened, query, headers=headers, holds_s=STREAM_S, stays_open=True)
 
 
-def try_datasource(source: Mapping[str, Any]) -> Call[Generic]:
+def try_datasource(places: Mapping[str, Any]) -> Call[DataTestAnswer]:
     """POST /datasource/test."""
-    return Call("POST", "/v1/customer/datasource/test", reading(Generic), body={"dataSource": dict(source)})
+    return Call("POST", "/v1/customer/datasource/test", reading(DataTestAnswer), body=dict(places), holds_s=TRIAL_S)
 
 
 def stats() -> Call[Stats]:

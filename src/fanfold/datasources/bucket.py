@@ -8,7 +8,7 @@ from fanfold.datasources.places import texts
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.models import DataRef
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging
 
 
 class Bucket:
@@ -21,6 +21,11 @@ class Bucket:
         """Never."""
         reason = "'bucket' is a destination only; use 'file' to upload the input to this server"
         raise BadInput("the source cannot be used", [Problem("dataSource", reason)])
+
+    def preview(self, ref: DataRef) -> Preview:
+        """Never."""
+        self.check_source(ref, "")
+        return Preview()
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """Never."""

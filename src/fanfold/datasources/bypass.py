@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fanfold.effects import Effects
 from fanfold.jobs.models import DataRef
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging
 
 
 class Bypass:
@@ -17,6 +17,10 @@ class Bypass:
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Always right."""
+
+    def preview(self, ref: DataRef) -> Preview:
+        """Nothing."""
+        return Preview()
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """No files."""

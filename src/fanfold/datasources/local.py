@@ -6,10 +6,12 @@ last: a reader sees each file whole or not at all, and the output is whole once 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
@@ -17,11 +19,12 @@ from fanfold.datasources.allowed import AllowedFolders
 from fanfold.effects import Effects, enough_space, etag_of, part_of
 from fanfold.errors import BadInput, FanfoldError, Problem
 from fanfold.jobs.models import DataRef, ResultFile
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging, counted
 
 MANIFEST = ".fanfold-output.json"
 PENDING = ".fanfold-output.pending.json"
 PART = ".fanfold-part"
+PREVIEW_WITHIN_S = 5.0
 
 
 class LocalFolder:
@@ -40,6 +43,19 @@ class LocalFolder:
             problems = [Problem("dataSource.params.path", "names no file; give a file or a folder")]
         if problems:
             raise BadInput("the input cannot be used", problems)
+
+    def preview(self, ref: DataRef) -> Preview:
+        """The files below a folder, in the order they are met."""
+        self.check_source(ref, "")
+        until = time.monotonic() + PREVIEW_WITHIN_S
+        return counted(self._sizes(ref), lambda: time.monotonic() > until)
+
+    def _sizes(self, ref: DataRef) -> Iterator[tuple[str, int]]:
+        for path in self._allowed.paths(ref, "dataSource"):
+            for name, place in _below(path):
+                self._allowed.check(place)
+                with contextlib.suppress(FileNotFoundError):
+                    yield name, place.stat().st_size
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """Files by name; a folder means all files below it, named relative to it; hidden ones are left out."""

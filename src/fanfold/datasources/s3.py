@@ -6,7 +6,9 @@ folder: objects appear whole, the manifest last. Every connection is made by `ne
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import uuid
 from collections import deque
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import obstore
@@ -22,10 +25,10 @@ from obstore.store import S3Store
 from fanfold.datasources.s3_params import place_of
 from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects
 from fanfold.effects import Effects, etag_of
-from fanfold.errors import BadInput
+from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging, counted
 from fanfold.ports.secrets import Credentials
 
 MANIFEST = ".fanfold-output.json"
@@ -52,10 +55,31 @@ class S3Family:
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Find the first object; refuse where there is none or no access."""
+        with self._found(ref) as (found, _):
+            next(found)
+
+    def preview(self, ref: DataRef) -> Preview:
+        """The first objects in the store's order."""
+        with self._found(ref) as (found, over):
+            return counted(((one.name, one.size_bytes) for one in found), over)
+
+    @contextlib.contextmanager
+    def _found(self, ref: DataRef) -> Iterator[tuple[Iterator[Object], Callable[[], bool]]]:
+        """The objects of a source, at least one, and whether the time to look for them is over."""
         place = place_of(ref, "dataSource", self._credentials)
+        until = monotonic() + CHECK_WITHIN.total_seconds()
+
+        def over() -> bool:
+            return monotonic() > until
+
         with self._stores.opened(place, CHECK_WITHIN) as store:
-            if next(objects(store, place, _is_own), None) is None:
+            found = objects(store, place, _is_own, over)
+            first = next(found, None)
+            if first is None and over():
+                raise Unavailable(f"no object that '{place.name}' means was found in time: the bucket has many others")
+            if first is None:
                 raise BadInput(f"the bucket '{place.bucket}' has no object that '{place.name}' means")
+            yield itertools.chain([first], found), over
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """Fetch all objects, several at a time, into the job's storage; in name order. Safe to repeat: a large object

@@ -48,7 +48,7 @@ SILENT = timedelta(seconds=30)
 _WHOLE = timedelta(hours=12)
 _PARTS_AT_ONCE = 3
 _PIECE_BYTES = 1024 * 1024
-_MANY_KEYS = 10_000
+_MANY_KEYS = 1_000
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -132,9 +132,11 @@ def _ours(error: Exception, place: Place, refusal: str) -> BadInput | Unavailabl
     return Unavailable(f"the store at {place.endpoint} does not answer: {text[:300]}")
 
 
-def objects(store: S3Store, place: Place, own: Callable[[str], bool]) -> Iterator[Object]:
+def objects(
+    store: S3Store, place: Place, own: Callable[[str], bool], over: Callable[[], bool] = lambda: False
+) -> Iterator[Object]:
     """What a source's name means, by key: an object of that very name, all below a prefix, or those that match; without
-    those whose last part is one of our `own` names."""
+    those whose last part is one of our `own` names. Ends with the page in which `over()` turns true."""
     name = place.name
     if name and not name.endswith("/"):
         try:
@@ -153,6 +155,8 @@ def objects(store: S3Store, place: Place, own: Callable[[str], bool]) -> Iterato
             wanted = key.startswith(name) if name == base else fnmatch.fnmatchcase(key, name)
             if wanted and not key.endswith("/") and not own(PurePosixPath(key).name):
                 yield Object(key, key[len(base) :], meta["size"], meta["e_tag"] or "")
+        if over():
+            return
 
 
 def fetch(store: S3Store, found: Object, descriptor: int, stopped: Callable[[], bool]) -> None:

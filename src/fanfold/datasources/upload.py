@@ -8,7 +8,7 @@ from fanfold.datasources.places import texts
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.models import DataRef
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging
 from fanfold.ports.uploads import Upload, Uploads
 
 _NAMES = ("name", "tempUrl", "temp_url")
@@ -25,6 +25,11 @@ class UploadedFile:
         texts(ref, "dataSource", _NAMES, "LocalFileDataSource")
         if job_id:
             self._complete(job_id)
+
+    def preview(self, ref: DataRef) -> Preview:
+        """Nothing: what is uploaded is a job's."""
+        self.check_source(ref, "")
+        return Preview()
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """The one file; it lies in the job's storage already."""

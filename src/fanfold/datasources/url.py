@@ -14,7 +14,7 @@ from fanfold.errors import BadInput, Problem, Unavailable
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import DataRef
 from fanfold.net.http import Begun, Fetched, GuardedHttp, NothingToResume, check_url, shown
-from fanfold.ports.datasource import DataSource, OutputFile, SourceFile, Staging
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging
 from fanfold.ports.secrets import Credentials
 
 _NAMES = ("url", "username", "password", "secret_id", "name")
@@ -47,10 +47,15 @@ class WebFile:
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
-        url, auth, _ = self._read(ref)
+        self.preview(ref)
+
+    def preview(self, ref: DataRef) -> Preview:
+        """The one file, with the size that its server tells."""
+        url, auth, name = self._read(ref)
         try:
             with self._http.get(url, auth, CHECK_WITHIN_S) as fetched:
                 self._check_size(fetched.size_bytes or 0)
+                return Preview(((name, fetched.size_bytes),), 1, fetched.size_bytes)
         except BadInput as err:
             reason = err.message if not err.problems else str(err)
             raise BadInput("the input cannot be used", [Problem("dataSource.params.url", reason)]) from err

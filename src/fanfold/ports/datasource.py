@@ -21,6 +21,40 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What a source holds, found without fetching it: the first files by name and size, how many, bytes together.
+
+    `whole`: False where counting ended before the last file. A size is None where the other side does not tell it.
+    """
+
+    files: tuple[tuple[str, int | None], ...] = ()
+    count: int = 0
+    size_bytes: int | None = 0
+    whole: bool = True
+
+
+FIRST_FILES = 10
+"""How many files of a source a preview names."""
+
+MOST_COUNTED = 10_000
+"""How many files of a source a preview counts."""
+
+
+def counted(found: Iterable[tuple[str, int]], over: Callable[[], bool]) -> Preview:
+    """The preview of files that come one after the other; counting ends when `over()` turns true, too."""
+    files: list[tuple[str, int | None]] = []
+    count = size_bytes = 0
+    whole = True
+    for name, size in found:
+        if count == MOST_COUNTED or over():
+            whole = False
+            break
+        files += [(name, size)] if count < FIRST_FILES else []
+        count, size_bytes = count + 1, size_bytes + size
+    return Preview(tuple(files), count, size_bytes, whole and not over())
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFile:
     """One file of an output: an absolute path on this machine, and what the manifest says of it."""
 
@@ -43,6 +77,9 @@ class DataSource(Protocol):
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Refuse a source that is malformed, missing or not readable; `job_id` is "" where it is tried with no job."""
+
+    def preview(self, ref: DataRef) -> Preview:
+        """Refuse what `check_source` refuses, with no job; else what is there, within some seconds."""
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
         """The files of the source in name order, each now at its `location` on this machine; safe to repeat."""

@@ -30,6 +30,7 @@ from fanfold.jobs.lifecycle import (
 from fanfold.jobs.models import DataRef, Job, JobConfig, JobState, RetryWhat
 from fanfold.jobs.retention import data_ends_at
 from fanfold.ports.clock import Clock
+from fanfold.ports.datasource import Preview
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
 from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
@@ -186,10 +187,10 @@ class JobService:
             job = self._woken(self._stepped(account_id, job_id, lambda _: Deleted(by)))
         return job
 
-    def test_places(self, account_id: str, source: DataRef | None, destination: DataRef | None) -> None:
-        """Try a source and a destination for real; raises BadInput naming every problem."""
+    def test_places(self, account_id: str, source: DataRef | None, destination: DataRef | None) -> Preview | None:
+        """Try a source and a destination for real; what the source holds. Raises BadInput naming every problem."""
         places = (ref and replace(ref, account_id=account_id) for ref in (source, destination))
-        self._validator.check_places(*places)
+        return self._validator.look(*places)
 
     def pause(self, account_id: str, job_id: str, by: str) -> Job:
         """Start no more tasks of a job until it is resumed."""

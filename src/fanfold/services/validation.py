@@ -12,7 +12,7 @@ from fanfold.jobs.blocks import BlockType, PlatformKind
 from fanfold.jobs.contract import MAX_PARAMS_BYTES
 from fanfold.jobs.models import DataRef, Job, JobBlocks, JobParams, Role
 from fanfold.jobs.params import params_problems, with_defaults
-from fanfold.ports.datasource import DataSource
+from fanfold.ports.datasource import DataSource, Preview
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.services.packages import ReadBlock
 
@@ -57,7 +57,12 @@ class Validator:
             problems += self._platform_problems(block, role)
             problems += self._secret_problems(job.account_id, block, role)
         # A place that does not answer is no definite no: the job is accepted, and its stage tries again.
-        problems += self._place_problems(job.data_source, job.data_destination, job.id)[0]
+        source, destination = job.data_source, job.data_destination
+        checks: dict[str, Callable[[], None]] = {
+            "dataSource": lambda: self._sources(source).check_source(source, job.id),
+            "dataDestination": lambda: self._sources(destination).check_destination(destination),
+        }
+        problems += _problems_met(checks)[0]
         if problems:
             raise BadParams("the job cannot be run", problems)
         blocks = JobBlocks(**{role.value: block.pinned for role, block in found.items()})
@@ -83,31 +88,18 @@ class Validator:
             return _problems_of(err, role.value)
         return []
 
-    def check_places(self, source: DataRef | None, destination: DataRef | None) -> None:
-        """Refuse a source or destination that does not work now; BadInput naming every problem."""
-        problems, unanswered = self._place_problems(source, destination)
-        if problems or unanswered:
-            raise BadInput("the data source or destination does not work", problems + unanswered)
-
-    def _place_problems(
-        self, source: DataRef | None, destination: DataRef | None, job_id: str = ""
-    ) -> tuple[list[Problem], list[Problem]]:
-        """What is wrong for certain, and what gave no answer."""
-        problems: list[Problem] = []
-        unanswered: list[Problem] = []
+    def look(self, source: DataRef | None, destination: DataRef | None) -> Preview | None:
+        """What a source holds, None without one; refuses what does not work now, BadInput naming every problem."""
+        found: list[Preview] = []
         checks: dict[str, Callable[[], None]] = {}
         if source is not None:
-            checks["dataSource"] = lambda: self._sources(source).check_source(source, job_id)
+            checks["dataSource"] = lambda: found.append(self._sources(source).preview(source))
         if destination is not None:
             checks["dataDestination"] = lambda: self._sources(destination).check_destination(destination)
-        for field, check in checks.items():
-            try:
-                check()
-            except Refused as err:
-                problems += _problems_of(err, field)
-            except Unavailable as err:
-                unanswered.append(Problem(field, str(err)))
-        return problems, unanswered
+        problems, unanswered = _problems_met(checks)
+        if problems or unanswered:
+            raise BadInput("the data source or destination does not work", problems + unanswered)
+        return found[0] if found else None
 
     def check_draft(self, job: Job) -> None:
         """Refuse params that break the schema of a block that is known already; BadParams naming all problems."""
@@ -120,6 +112,20 @@ class Validator:
             problems += _params_problems(block, role, job.params.of(role))
         if problems:
             raise BadParams("the params are not right", problems)
+
+
+def _problems_met(checks: Mapping[str, Callable[[], None]]) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong for certain, and what gave no answer."""
+    problems: list[Problem] = []
+    unanswered: list[Problem] = []
+    for field, check in checks.items():
+        try:
+            check()
+        except Refused as err:
+            problems += _problems_of(err, field)
+        except Unavailable as err:
+            unanswered.append(Problem(field, str(err)))
+    return problems, unanswered
 
 
 def _params_problems(block: ReadBlock, role: Role, given: Mapping[str, Any]) -> list[Problem]:

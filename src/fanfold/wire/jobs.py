@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from fanfold.wire.base import Page, Pagination, Shape
+from fanfold.wire.base import Generic, Page, Pagination, Shape
 
 
 class JobJobState(StrEnum):
@@ -190,6 +190,28 @@ class DataPatch(Shape):
 
     data_source: DataSourceDataSource | None = None
     data_destination: DataSourceDataSource | None = None
+
+
+class PreviewFile(Shape):
+    """A file of a source; no size where its server does not tell it."""
+
+    name: str
+    size: int | None = None
+
+
+class DataPreview(Shape):
+    """What a source holds: its first files, how many there are, bytes together; not `whole`: at least so many."""
+
+    files: list[PreviewFile] = []
+    count: int = 0
+    size: int | None = None
+    whole: bool = True
+
+
+class DataTestAnswer(Generic):
+    """That a source or destination works; `preview` of a source only."""
+
+    preview: DataPreview | None = None
 
 
 class ParamsPatch(Shape):

@@ -16,7 +16,7 @@ from fanfold.errors import BadInput, FanfoldError, Unavailable
 from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
-from fanfold.ports.datasource import SourceFile, Staging
+from fanfold.ports.datasource import Preview, SourceFile, Staging
 from fanfold.ports.secrets import Credential
 from tests.lying_server import LyingServer, lying_server
 
@@ -374,3 +374,11 @@ def in_turn(web: Web, answers: list[bytes]) -> str:
 def _range_of(head: str) -> str:
     lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
     return {name.lower(): value for name, value in lines.items()}.get("range", "")
+
+
+def test_a_preview_tells_name_and_size_and_fetches_nothing(web: Web) -> None:
+    known = DataRef("url", {"url": web.server.gives("/a%20b.csv", b"x" * 10)})
+    assert web.source.preview(known) == Preview((("a b.csv", 10),), 1, 10)
+    unknown = DataRef("url", {"url": web.server.says("/endless", b"HTTP/1.1 200 OK\r\n\r\nsome")})
+    assert web.source.preview(unknown) == Preview((("endless", None),), 1, None)
+    assert web.left() == []

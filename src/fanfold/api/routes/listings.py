@@ -14,15 +14,15 @@ from fanfold.api.auth import Reader, Submitter
 from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.submit import job_answer, shown_job
-from fanfold.api.translate import attempt_json, data_of, failure_json, page_json, rfc3339, task_json, utc
+from fanfold.api.translate import attempt_json, data_of, failure_json, page_json, preview_json, rfc3339, task_json, utc
 from fanfold.api.translate_dev import template_json
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
 from fanfold.jobs.models import Job, JobState, Role, TaskKey, TaskState
 from fanfold.ports.store import JobFilter
-from fanfold.wire.base import Generic
 from fanfold.wire.jobs import (
     DataPatch,
+    DataTestAnswer,
     EstimationAnswer,
     JobAnswer,
     JobIds,
@@ -219,17 +219,17 @@ def estimation(job_id: str, caller: Reader, services: With) -> Any:
     return {"estimation": {}}
 
 
-@router.post("/datasource/test", response_model=Generic)
+@router.post("/datasource/test", response_model=DataTestAnswer)
 def try_source(
     request: Request, caller: Submitter, services: With, body: Annotated[DataPatch, Depends(body_of(DataPatch))]
 ) -> Any:
-    """Try a data source, a destination, or both; the answer says in words what is wrong."""
+    """Try a data source, a destination, or both; says what the source holds, or in words what is wrong."""
     source = data_of(body.data_source) if body.data_source else None
     destination = data_of(body.data_destination) if body.data_destination else None
     if source is None and destination is None:
         raise BadInput("the request is not right", [Problem("dataSource", "is missing")])
-    services.jobs.test_places(caller.account_id, source, destination)
-    return generic(request, "it works")
+    found = services.jobs.test_places(caller.account_id, source, destination)
+    return generic(request, "it works") | {"preview": None if found is None else preview_json(found)}
 
 
 @router.get("/stats", response_model=Stats)

@@ -18,8 +18,7 @@ from fanfold.client.dev_calls import Kind
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
 from fanfold.wire.auth import AuthUser
-from fanfold.wire.base import Generic
-from fanfold.wire.jobs import DataSourceDataSource, Stats
+from fanfold.wire.jobs import DataSourceDataSource, DataTestAnswer, Stats
 
 
 class AsyncClient:
@@ -67,9 +66,16 @@ class AsyncClient:
         """The account's balance in chips."""
         return await self._transport.perform(calls.balance())
 
-    async def test_datasource(self, source: DataSourceDataSource | Mapping[str, Any]) -> Generic:
-        """Whether the server can reach a data source; the answer says what is wrong, in words."""
-        return await self._transport.perform(calls.try_datasource(plain(source)))
+    async def test_datasource(
+        self,
+        source: DataSourceDataSource | Mapping[str, Any] | None = None,
+        destination: DataSourceDataSource | Mapping[str, Any] | None = None,
+    ) -> DataTestAnswer:
+        """Have the server try a source, a destination, or both: it looks what the source holds (`preview`), and writes
+        and deletes a small object. Raises BadRequest that says in words what is wrong."""
+        given = {"dataSource": source, "dataDestination": destination}
+        places = {name: plain(place) for name, place in given.items() if place}
+        return await self._transport.perform(calls.try_datasource(places))
 
     async def aclose(self) -> None:
         """Close the connections."""

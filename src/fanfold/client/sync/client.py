@@ -19,8 +19,7 @@ from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.templates import Templates
 from fanfold.client.sync.transport import Transport
 from fanfold.wire.auth import AuthUser
-from fanfold.wire.base import Generic
-from fanfold.wire.jobs import DataSourceDataSource, Stats
+from fanfold.wire.jobs import DataSourceDataSource, DataTestAnswer, Stats
 
 
 class Client:
@@ -68,9 +67,16 @@ class Client:
         """The account's balance in chips."""
         return self._transport.perform(calls.balance())
 
-    def test_datasource(self, source: DataSourceDataSource | Mapping[str, Any]) -> Generic:
-        """Whether the server can reach a data source; the answer says what is wrong, in words."""
-        return self._transport.perform(calls.try_datasource(plain(source)))
+    def test_datasource(
+        self,
+        source: DataSourceDataSource | Mapping[str, Any] | None = None,
+        destination: DataSourceDataSource | Mapping[str, Any] | None = None,
+    ) -> DataTestAnswer:
+        """Have the server try a source, a destination, or both: it looks what the source holds (`preview`), and writes
+        and deletes a small object. Raises BadRequest that says in words what is wrong."""
+        given = {"dataSource": source, "dataDestination": destination}
+        places = {name: plain(place) for name, place in given.items() if place}
+        return self._transport.perform(calls.try_datasource(places))
 
     def close(self) -> None:
         """Close the connections."""
