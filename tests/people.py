@@ -10,6 +10,7 @@ from fanfold.effects import Effects
 from fanfold.jobs.access import Caller, Right, UserRole
 from fanfold.ports.clock import Clock
 from fanfold.services.access import AccessService
+from fanfold.services.credentials import new_key
 from fanfold.stores.access import SqlAccess
 from fanfold.stores.database import Database
 from fanfold.stores.sqlite import SqliteDatabase
@@ -78,7 +79,7 @@ def people_of_a_server(file: Path | None = None) -> Iterator[People]:
     """A server at its first start, in memory or in a file."""
     database, clock = SqliteDatabase(file, Effects()), TurnedClock()
     access = AccessService(SqlAccess(database), clock, PEPPER)
-    key = access.first_account()
-    assert key is not None
+    key = new_key()
+    assert access.first_account(key)
     yield People(database, clock, access, key)
     database.close()

@@ -31,6 +31,7 @@ from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
+from fanfold.services.first_start import FirstStart
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
@@ -62,16 +63,8 @@ class ServerParts:
 
     core: Parts
     app: FastAPI
-    access: AccessService
-    blocks: BlockService
+    first_start: FirstStart
     mask: Callable[[str], str]
-
-    def first_key(self) -> str | None:
-        """At first start: the first account with the samples, and its key; None afterwards."""
-        key = self.access.first_account()
-        if key is not None:
-            give_samples(self.blocks, FIRST_ACCOUNT)
-        return key
 
 
 def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
@@ -125,7 +118,8 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
-    return ServerParts(core, make_app(services, metrics, hosts), access, blocks, sealer.mask)
+    first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
+    return ServerParts(core, make_app(services, metrics, hosts), first_start, sealer.mask)
 
 
 def _secrets(sealer: Sealer, database: Database) -> SecretService:

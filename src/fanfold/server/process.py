@@ -11,7 +11,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from functools import partial
 
 import structlog
 import uvicorn
@@ -27,8 +26,8 @@ LOOK_EVERY_S = 0.05
 def serve(
     settings: Settings, ready: Callable[[str, str | None], None], masked: Callable[[Callable[[str], str]], None]
 ) -> None:
-    """Serve until told to stop; `ready` is called once it answers and heeds signals, with the URL and, at first start,
-    the API key, `masked` with what takes the values of secrets out of log lines."""
+    """Serve until told to stop; `ready` is called once it answers and heeds signals, with the URL and, until it was
+    called once, the first API key, `masked` with what takes the values of secrets out of log lines."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the values of secrets
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
@@ -38,9 +37,14 @@ def serve(
     url = settings.public_url.rstrip("/") or f"http://{_named(settings.host)}:{address[1]}"
     parts = wire_server(settings, url)
     masked(parts.mask)
-    key = parts.first_key()
+    key = parts.first_start.key()
+
+    def tell() -> None:
+        ready(url, key)
+        parts.first_start.told()
+
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
-    server = _Server(config, parts, settings.drain_timeout_s, partial(ready, url, key))
+    server = _Server(config, parts, settings.drain_timeout_s, tell)
     try:
         parts.core.thread.start()
         if parts.core.unisolated:

@@ -42,19 +42,20 @@ class AccessService:
         self.administration = Administration(store, clock, self.audit, self._callers)
         self.wrong_keys = RateLimits(clock, WRONG_KEYS_A_MINUTE / 60, WRONG_KEYS_A_MINUTE)
 
-    def first_account(self) -> str | None:
-        """At first start: the account 'default' with the administrator 'admin'; the key's text, only this once.
+    def begun(self) -> bool:
+        """Whether there is a user already."""
+        return self._store.users("", 1, 0)[1] > 0
 
-        None, with nothing changed, where there is a user already.
-        """
-        now, text = self._clock.now(), new_key()
+    def first_account(self, text: str) -> bool:
+        """The account 'default' with the administrator 'admin', whose key this is; False, with nothing changed, where
+        there is a user already."""
+        now = self._clock.now()
         account = Account(FIRST_ACCOUNT, FIRST_ACCOUNT, now)
         user = User(str(uuid.uuid4()), account.id, FIRST_USER, "", UserRole.ADMINISTRATOR, now)
         key = _key_record(user, "first key", text, frozenset(), now, None)
         by = Caller(account.id, user.id, user.name, user.role)
         entry = self.audit.entry(by, "", "account.first", account.id, fingerprint=key.fingerprint)
-        made = self._store.add_first(account, user, key, mac_of(text, self._pepper), entry)
-        return text if made else None
+        return self._store.add_first(account, user, key, mac_of(text, self._pepper), entry)
 
     # ---- tokens
 

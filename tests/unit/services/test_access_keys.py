@@ -26,8 +26,8 @@ def people() -> Iterator[People]:
         yield made
 
 
-def test_the_first_start_makes_an_administrator_and_shows_the_key_once(people: People) -> None:
-    assert people.access.first_account() is None
+def test_the_first_account_has_an_administrator_and_is_made_once(people: People) -> None:
+    assert not people.access.first_account(new_key())
     assert people.admin.role is UserRole.ADMINISTRATOR
     assert people.admin.account_id == "default"
 
