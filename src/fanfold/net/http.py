@@ -111,7 +111,7 @@ def check_url(url: str) -> httpx.URL:
         raise BadInput(f"has the scheme '{parsed.scheme[:40]}'; only http and https are fetched")
     if not parsed.host:
         raise BadInput("names no host")
-    if not 0 < (parsed.port or 1) < 65536:
+    if parsed.port is not None and not 0 < parsed.port < 65536:
         raise BadInput(f"names the port {parsed.port}; there are 1 to 65535")
     if parsed.userinfo:
         raise BadInput("has a user in it; give 'username' and 'password' instead")
@@ -129,7 +129,10 @@ def _request(url: str, auth: tuple[str, str] | None, begun: Begun | None) -> htt
 def _final(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     """The answer behind all redirects; credentials do not follow to another host."""
     for _ in range(MOST_REDIRECTS + 1):
-        response = client.send(request, stream=True, follow_redirects=False)
+        try:
+            response = client.send(request, stream=True, follow_redirects=False)
+        except (httpx.RemoteProtocolError, httpx.InvalidURL) as err:  # of the next URL; the network has httpcore's
+            raise BadInput(f"the server redirects to what is not a URL: {err}") from err
         if response.next_request is None:
             return response
         response.close()
