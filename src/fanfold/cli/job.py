@@ -271,9 +271,11 @@ def _fetch(job_id: str, output: Path, as_json: bool, quiet: bool) -> None:
 
 @app.command("upload")
 def upload(job_id: Id, file: Annotated[Path, typer.Argument(help="The input.")], json: Json = False) -> None:
-    """Upload a file as the input of a draft."""
-    with connected(json) as client, busy(f"uploading {file}"):
-        job = client.jobs.get(job_id).upload(file)
+    """Upload a file as the input of a draft, checked by its SHA-256. Repeat it where it was cut short."""
+    from fanfold.cli.uploading import shown_upload
+
+    with connected(json) as client, shown_upload(file, quiet=json) as sent:
+        job = client.jobs.get(job_id).upload(file, sent)
     if json:
         print_json(job.info)
     else:

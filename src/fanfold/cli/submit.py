@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from fanfold.cli.connection import busy
+from fanfold.cli.uploading import shown_upload
 from fanfold.cli.wishes import ROLES, params_of, value_of
 from fanfold.client.fields import JobFields
 from fanfold.errors import BadInput, Problem
@@ -44,8 +44,8 @@ def made(client: Client, draft: Draft) -> Job:
         raise BadInput("give --input or --source, not both")
     job = client.jobs.create(**_fields(client, draft))
     if draft.input is not None:
-        with busy(f"uploading {draft.input} ({draft.input.stat().st_size:,} bytes)"):
-            job.upload(draft.input)
+        with shown_upload(draft.input) as sent:
+            job.upload(draft.input, sent)
     return job
 
 

@@ -12,7 +12,9 @@ from fanfold.client.answers import object_in, reading, text_in
 from fanfold.client.downloads import Download
 from fanfold.client.exchange import Answer, Call
 from fanfold.client.fields import body_of
+from fanfold.client.uploads import FileToSend
 from fanfold.wire.base import Generic
+from fanfold.wire.files import UploadAnswer
 from fanfold.wire.jobs import (
     DataTestAnswer,
     EstimationAnswer,
@@ -120,10 +122,10 @@ def download(link: str, sink: Download) -> Call[Path]:
     return Call("GET", link, finished, signed=False, sink=sink)
 
 
-def upload(link: str, file: Path) -> Call[dict[str, Any]]:
+def upload(link: str, file: FileToSend) -> Call[UploadAnswer]:
     """PUT of a file to a signed link."""
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"}
-    return Call("PUT", link, object_in, upload=file, signed=False, headers=headers)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.path.name, safe='')}"}
+    return Call("PUT", link, file.stored, upload=file, signed=False, headers=headers)
 
 
 def upload_completed(job_id: str) -> Call[Generic]:

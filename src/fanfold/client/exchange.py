@@ -11,11 +11,11 @@ import random
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from fanfold.client.answers import error_of, object_in
 from fanfold.client.errors import NoAnswer
+from fanfold.client.uploads import FileToSend
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Call(Generic[T]):
     query: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     parts: Mapping[str, tuple[str, bytes, str]] | None = None
-    upload: Path | None = None
+    upload: FileToSend | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     safe: bool = True
     signed: bool = True
@@ -76,7 +76,7 @@ class Send:
     query: tuple[tuple[str, str], ...] = ()
     content: bytes = b""
     parts: Mapping[str, tuple[str, bytes, str]] | None = None
-    upload: Path | None = None
+    upload: FileToSend | None = None
     holds_s: float = 0.0
     sink: Sink | None = None
     stays_open: bool = False

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 
 from fanfold.effects import enough_space
-from fanfold.errors import Conflict, NotAllowedNow, NotFound
+from fanfold.errors import BadInput, Conflict, NotAllowedNow, NotFound, Problem
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import Job, JobState
 from fanfold.ports.clock import Clock
@@ -49,10 +50,14 @@ class Incoming:
         self._digest.update(data)
         self.size_bytes += len(data)
 
-    def publish(self) -> str:
-        """Bring the file to disk under its name; its SHA-256 in hex."""
-        self._open.close()
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 in hex of what came so far."""
         return self._digest.hexdigest()
+
+    def publish(self) -> None:
+        """Bring the file to disk under its name."""
+        self._open.close()
 
     def drop(self) -> None:
         """Remove what came; safe to repeat."""
@@ -106,14 +111,17 @@ class UploadService:
             older.overtaken = True
         return incoming
 
-    def finish(self, incoming: Incoming, name: str) -> Upload:
+    def finish(self, incoming: Incoming, name: str, promised: Mapping[str, str] | None = None) -> Upload:
         """Publish what came in place of an earlier upload; on disk when this returns. `name`: the file's own, or "".
+        `promised`: its SHA-256 in hex, by where it was told.
 
-        Raises Conflict, and keeps the earlier one, where that was declared complete or a newer one has begun.
+        Raises Conflict, and keeps the earlier one, where that was declared complete or a newer one has begun; BadInput,
+        and keeps it, where something else came than was promised.
         """
         incoming.feed(b"")
         job = incoming.job
-        sha256 = incoming.publish()
+        _check_promised(incoming, promised or {})
+        incoming.publish()
         wanted = name or str(job.data_source.params.get("name") or "")
         upload = Upload(
             job_id=job.id,
@@ -121,7 +129,7 @@ class UploadService:
             name=plain_name(wanted),
             location=incoming.location,
             size_bytes=incoming.size_bytes,
-            sha256=sha256,
+            sha256=incoming.sha256,
             uploaded_at=self._clock.now(),
         )
         replaced = self._uploads.put(upload)
@@ -160,6 +168,16 @@ class UploadService:
         with self._lock:
             if self._under_way.get(incoming.job.id) is incoming:
                 del self._under_way[incoming.job.id]
+
+
+def _check_promised(incoming: Incoming, promised: Mapping[str, str]) -> None:
+    problems = [
+        Problem(where, f"says {sha256}, but {incoming.size_bytes} bytes with the SHA-256 {incoming.sha256} came")
+        for where, sha256 in promised.items()
+        if sha256 != incoming.sha256
+    ]
+    if problems:
+        raise BadInput("the upload is not what its checksum says, and nothing of it was kept; send it again", problems)
 
 
 def _path(job_id: str) -> str:

@@ -1,5 +1,6 @@
 """/files over a real socket: uploads straight to disk, results whole or in part, and no token anywhere."""
 
+import base64
 import hashlib
 import os
 import socket
@@ -281,3 +282,58 @@ def _until(true: object) -> None:
     while not true():
         assert time.monotonic() < give_up
         pause.wait(0.005)
+
+
+# ---- checksums (RFC 9530)
+
+
+def digest(data: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
+
+
+@pytest.mark.parametrize("header", ["Content-Digest", "Repr-Digest", "content-digest"])
+def test_an_upload_that_is_not_what_its_checksum_says_is_refused_and_can_be_sent_again(
+    server: Served, door: httpx.Client, job: Job, header: str
+) -> None:
+    link = server.uploads.link(job)
+    assert door.put(link, content=b"earlier").status_code == 200
+    for _ in range(2):
+        refused = door.put(link, content=BODY[:-1], headers={header: digest(BODY)})
+        assert refused.status_code == 400
+        [problem] = refused.json()["details"]
+        assert problem["field"].lower() == header.lower()
+        assert (SUM in problem["reason"], "send it again" in refused.json()["message"]) == (True, True)
+        assert stored(server) == [b"earlier"]
+    assert door.put(link, content=BODY, headers={header: digest(BODY)}).json()["sha256"] == SUM
+    assert stored(server) == [BODY]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (f"sha-512=:AAAA:, {digest(BODY)}", 200),
+        (f"{digest(BODY)};keep=1, md5=:AAAA:", 200),
+        ("sha-512=:AAAA:", 200),
+        ("", 200),
+        (f"{digest(BODY)}, {digest(b'other')}", 400),
+        ("sha-256=:AAAA:", 400),
+        ("sha-256=" + SUM, 400),
+        ("sha-256", 400),
+        (digest(BODY).replace("=:", "=:!", 1), 400),
+    ],
+)
+def test_a_digest_is_read_as_the_rfc_says(server: Served, door: httpx.Client, job: Job, text: str, status: int) -> None:
+    answer = door.put(server.uploads.link(job), content=BODY, headers={"Content-Digest": text})
+    assert (answer.status_code, stored(server)) == (status, [BODY] if status == 200 else [])
+
+
+def test_both_digests_must_fit(server: Served, door: httpx.Client, job: Job) -> None:
+    headers = {"Content-Digest": digest(BODY), "Repr-Digest": digest(b"other")}
+    refused = door.put(server.uploads.link(job), content=BODY, headers=headers)
+    assert [problem["field"] for problem in refused.json()["details"]] == ["Repr-Digest"]
+
+
+def test_a_multipart_body_takes_no_checksum(server: Served, door: httpx.Client, job: Job) -> None:
+    refused = door.put(server.uploads.link(job), files={"file": ("x", BODY)}, headers={"Content-Digest": digest(BODY)})
+    assert (refused.status_code, "raw body" in refused.json()["message"]) == (400, True)
+    assert stored(server) == []

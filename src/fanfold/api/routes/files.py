@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from fanfold.api import problems, ranges
+from fanfold.api.checksums import sha256_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.multipart import FilePart, file_name_of, file_part_of
 from fanfold.errors import BadInput
@@ -47,12 +48,17 @@ _BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"ty
 @router.put("/files/uploads/{job_id}", response_model=UploadAnswer, openapi_extra=_BODY)
 @router.post("/files/uploads/{job_id}", response_model=UploadAnswer, openapi_extra=_BODY, name="post_upload")
 async def upload(job_id: str, request: Request, services: With, signed: Signed) -> dict[str, Any]:
-    """Take a job's input, raw or multipart, straight to disk. May be sent again until it is declared complete."""
+    """Take a job's input, raw or multipart, straight to disk. May be sent again until it is declared complete.
+
+    With `Content-Digest` or `Repr-Digest` (RFC 9530, sha-256) other bytes are refused, and nothing of them is kept."""
     _check_length(request, services.uploads.max_bytes)
     part = file_part_of(request)
+    promised = sha256_of(request)
+    if part and promised:
+        raise BadInput("a checksum is of the body; send the file as the raw body instead of multipart")
     incoming = await asyncio.to_thread(services.uploads.begin, job_id, signed.expires, signed.signature)
     try:
-        done = await _received(request, services, incoming, part)
+        done = await _received(request, services, incoming, part, promised)
     except ClientDisconnect as err:
         raise BadInput("the upload was cut short; send it again") from err
     finally:
@@ -60,7 +66,9 @@ async def upload(job_id: str, request: Request, services: With, signed: Signed) 
     return {"name": done.name, "size": done.size_bytes, "sha256": done.sha256}
 
 
-async def _received(request: Request, services: Services, incoming: Incoming, part: FilePart | None) -> Upload:
+async def _received(
+    request: Request, services: Services, incoming: Incoming, part: FilePart | None, promised: Mapping[str, str]
+) -> Upload:
     """Pass the body on in pieces of a megabyte, and publish it."""
     waiting = bytearray()
     came = 0
@@ -76,7 +84,7 @@ async def _received(request: Request, services: Services, incoming: Incoming, pa
     if part:
         part.check_whole()
     name = file_name_of(request) or (part.name if part else "")
-    return await asyncio.to_thread(services.uploads.finish, incoming, name)
+    return await asyncio.to_thread(services.uploads.finish, incoming, name, promised)
 
 
 def _check_length(request: Request, limit: int) -> None:

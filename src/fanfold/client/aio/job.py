@@ -14,6 +14,7 @@ from fanfold.client.errors import BadAnswer
 from fanfold.client.fields import LinesWanted, LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
+from fanfold.client.uploads import FileToSend, Sent
 from fanfold.client.watching import ENDED, Show, Watch, checked
 from fanfold.errors import BadInput
 from fanfold.wire.jobs import (
@@ -173,8 +174,11 @@ class AsyncJob:
         self.info = (await self._transport.perform(calls.change_job(self.id, what, body))).job
         return self
 
-    async def upload(self, file: Path | str) -> AsyncJob:
-        """Make a file the draft's input: set the source, send the bytes, say that they are all there."""
+    async def upload(self, file: Path | str, sent: Sent | None = None) -> AsyncJob:
+        """Make a file the draft's input: set the source, send the bytes, check their SHA-256, say that all are there.
+
+        `sent` is told how many bytes were sent so far, of how many.
+        """
         path = Path(file)
         if not await in_thread(path.is_file):
             raise BadInput(f"there is no file '{file}' to upload")
@@ -182,7 +186,7 @@ class AsyncJob:
         link = self.info.data_source.params.get("tempUrl")
         if not link:
             raise BadAnswer(f"the server gave no upload link for job {self.id}")
-        await self._transport.perform(calls.upload(str(link), path))
+        await self._transport.perform(calls.upload(str(link), FileToSend(path, sent)))
         await self._transport.perform(calls.upload_completed(self.id))
         return await self.refresh()
 

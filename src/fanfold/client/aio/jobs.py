@@ -11,6 +11,7 @@ from fanfold.client.aio.job import AsyncJob
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
+from fanfold.client.uploads import Sent
 from fanfold.client.watching import Show
 from fanfold.wire.jobs import (
     JobJobConfig,
@@ -98,6 +99,6 @@ class AsyncJobs:
         """A page of the lines that a job's programs printed."""
         return await self._transport.perform(calls.search_logs({"job_id": job_id, **wanted}))
 
-    async def upload(self, job_id: str, file: Path | str) -> AsyncJob:
+    async def upload(self, job_id: str, file: Path | str, sent: Sent | None = None) -> AsyncJob:
         """Make a file the input of a draft."""
-        return await (await self.get(job_id)).upload(file)
+        return await (await self.get(job_id)).upload(file, sent)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 
@@ -13,6 +12,7 @@ from fanfold import __version__
 from fanfold.client.aio.seams import closing, in_thread, pause
 from fanfold.client.exchange import GOOD, Answer, Call, Lost, Send, Session, Wait
 from fanfold.client.sse import EventReader, ServerEvent
+from fanfold.client.uploads import FileToSend
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class AsyncTransport:
     async def _headers(self, send: Send) -> dict[str, str]:
         if send.upload is None:
             return dict(send.headers)
-        size_bytes = (await in_thread(send.upload.stat)).st_size
+        size_bytes = await in_thread(send.upload.size_bytes)
         return {**send.headers, "Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
 
     async def aclose(self) -> None:
@@ -108,11 +108,7 @@ class AsyncTransport:
         await self._http.aclose()
 
 
-async def _pieces(file: Path) -> AsyncIterator[bytes]:
-    with await in_thread(_opened, file) as reader:
-        while piece := await in_thread(reader.read, PIECE_BYTES):
+async def _pieces(upload: FileToSend) -> AsyncIterator[bytes]:
+    with await in_thread(upload.opened) as file:
+        while piece := await in_thread(upload.next_of, file):
             yield piece
-
-
-def _opened(file: Path) -> IO[bytes]:
-    return file.open("rb")

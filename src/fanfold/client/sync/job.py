@@ -15,6 +15,7 @@ from fanfold.client.following import FollowedLine, followed
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.seams import in_thread, pause
 from fanfold.client.sync.transport import Transport
+from fanfold.client.uploads import FileToSend, Sent
 from fanfold.client.watching import ENDED, Show, Watch, checked
 from fanfold.errors import BadInput
 from fanfold.wire.jobs import (
@@ -174,8 +175,11 @@ class Job:
         self.info = (self._transport.perform(calls.change_job(self.id, what, body))).job
         return self
 
-    def upload(self, file: Path | str) -> Job:
-        """Make a file the draft's input: set the source, send the bytes, say that they are all there."""
+    def upload(self, file: Path | str, sent: Sent | None = None) -> Job:
+        """Make a file the draft's input: set the source, send the bytes, check their SHA-256, say that all are there.
+
+        `sent` is told how many bytes were sent so far, of how many.
+        """
         path = Path(file)
         if not in_thread(path.is_file):
             raise BadInput(f"there is no file '{file}' to upload")
@@ -183,7 +187,7 @@ class Job:
         link = self.info.data_source.params.get("tempUrl")
         if not link:
             raise BadAnswer(f"the server gave no upload link for job {self.id}")
-        self._transport.perform(calls.upload(str(link), path))
+        self._transport.perform(calls.upload(str(link), FileToSend(path, sent)))
         self._transport.perform(calls.upload_completed(self.id))
         return self.refresh()
 

@@ -12,6 +12,7 @@ from fanfold.client.fields import JobFields, JobsWanted, LogsWanted
 from fanfold.client.pages import MOST_A_PAGE, Page, page_of
 from fanfold.client.sync.job import Job
 from fanfold.client.sync.transport import Transport
+from fanfold.client.uploads import Sent
 from fanfold.client.watching import Show
 from fanfold.wire.jobs import (
     JobJobConfig,
@@ -96,6 +97,6 @@ class Jobs:
         """A page of the lines that a job's programs printed."""
         return self._transport.perform(calls.search_logs({"job_id": job_id, **wanted}))
 
-    def upload(self, job_id: str, file: Path | str) -> Job:
+    def upload(self, job_id: str, file: Path | str, sent: Sent | None = None) -> Job:
         """Make a file the input of a draft."""
-        return (self.get(job_id)).upload(file)
+        return (self.get(job_id)).upload(file, sent)

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 
@@ -14,6 +13,7 @@ from fanfold import __version__
 from fanfold.client.exchange import GOOD, Answer, Call, Lost, Send, Session, Wait
 from fanfold.client.sse import EventReader, ServerEvent
 from fanfold.client.sync.seams import closing, in_thread, pause
+from fanfold.client.uploads import FileToSend
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Transport:
     def _headers(self, send: Send) -> dict[str, str]:
         if send.upload is None:
             return dict(send.headers)
-        size_bytes = (in_thread(send.upload.stat)).st_size
+        size_bytes = in_thread(send.upload.size_bytes)
         return {**send.headers, "Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
 
     def close(self) -> None:
@@ -109,11 +109,7 @@ class Transport:
         self._http.close()
 
 
-def _pieces(file: Path) -> Iterator[bytes]:
-    with in_thread(_opened, file) as reader:
-        while piece := in_thread(reader.read, PIECE_BYTES):
+def _pieces(upload: FileToSend) -> Iterator[bytes]:
+    with in_thread(upload.opened) as file:
+        while piece := in_thread(upload.next_of, file):
             yield piece
-
-
-def _opened(file: Path) -> IO[bytes]:
-    return file.open("rb")
