@@ -28,11 +28,11 @@ def state_home() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fanfold"
 
 
-def _said(default: Any, what: str) -> Any:
-    """A setting's field: its default (a value, or a function that finds it) and its sentence."""
+def _said(default: Any, what: str, *, secret: bool = False) -> Any:
+    """A setting's field: its default (a value, or a function that finds it) and its sentence; a secret is not shown."""
     if callable(default):
         return field(default_factory=default, metadata={"what": what})
-    return field(default=default, metadata={"what": what})
+    return field(default=default, metadata={"what": what}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,9 @@ class Settings:
     cors_origins: str = _said("", "Origins whose pages may call the API, comma-separated.")
     master_key_file: str = _said(
         "", "File of the keys that secrets are sealed with; default: `master-key.json` in the state folder."
+    )
+    master_key: str = _said(
+        "", "The keys that secrets are sealed with, instead of a file: each 32 bytes in base64.", secret=True
     )
     local_folders: str = _said(
         "", "Folders the `local` data source may use on a server, colon-separated; none by default."

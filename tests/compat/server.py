@@ -29,8 +29,13 @@ class Server:
         self.url = ""
         self.key = ""
         self.errors = folder / "stderr.txt"
-        self._settings = {f"FANFOLD_{name.upper()}": str(value) for name, value in settings.items()}
+        self._settings: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
+        self.set(**settings)
+
+    def set(self, **settings: object) -> None:
+        """Settings from the next start on."""
+        self._settings |= {f"FANFOLD_{name.upper()}": str(value) for name, value in settings.items()}
 
     @property
     def pid(self) -> int:

@@ -1,8 +1,11 @@
 """Secrets over the public API: put, listed, granted, given to programs, and refused in words."""
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.compat.conftest import Starting
 from tests.compat.scene import People, done, draft, ended, fresh, push, run
@@ -196,3 +199,26 @@ def test_an_attempt_whose_secret_is_gone_meanwhile_fails_in_words(people: People
     place.touch()
     failed = ended(people.submitter, job["id"], "JOB_STATE_FAILED")
     assert f"there is no secret '{secret}'" in failed["errorMessage"]
+
+
+def test_a_server_keeps_the_master_key_that_it_was_given_to_itself(starting: Starting) -> None:
+    one, two = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
+    server = starting(master_key=one, isolation="off")
+    secret, program = _named()
+    with server.door() as door:
+        _put(door, secret)
+        tag = push(door, fresh("app"), program, platform_config={"secrets": [secret]})
+        assert "FANFOLD_MASTER_KEY" not in _text(door, done(door, tag)["id"], "names.txt").split()
+        rotated = door.post("/v1/auth/secrets/rotate")
+        assert (rotated.status_code, "NEW OLD" in rotated.text) == (400, True)
+        family = psutil.Process(server.pid).children(recursive=True)
+        assert family
+        assert not [process for process in family if "FANFOLD_MASTER_KEY" in process.environ()]
+    for keys in (f"{two} {one}", two):
+        server.stop()
+        server.set(master_key=keys)
+        server.start()
+        with server.door() as door:
+            done(door, tag)
+    assert not (server.state / "master-key.json").exists()
+    assert not [key for key in (one, two) if key in server.errors.read_text()]

@@ -84,3 +84,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
         Settings.load(file_of(tmp_path, text))
     with pytest.raises(BadInput, match="cannot be read"):
         Settings.load(tmp_path / "nowhere.toml")
+
+
+def test_a_master_key_is_taken_from_the_environment_and_not_shown() -> None:
+    settings = Settings.load(None, {"FANFOLD_MASTER_KEY": "c2VjcmV0"})
+    assert settings.master_key == "c2VjcmV0"
+    assert "c2VjcmV0" not in repr(settings)

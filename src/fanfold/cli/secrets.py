@@ -113,7 +113,9 @@ def revoke(secret_id: Id, block: Block, kind: Kind = "") -> None:
 
 @app.command("rotate")
 def rotate() -> None:
-    """Wrap all secrets of the server with a new master key (administrators). Safe to repeat, and to be cut off."""
+    """Wrap all secrets of the server with a new master key (administrators). Safe to repeat, and to be cut off.
+
+    A server that was given its key in FANFOLD_MASTER_KEY says how it is started with a new one."""
     with connected() as client:
         count = client.secrets.rotate()
     speaking().print(f"{count} secrets are wrapped with a new master key; the old one is gone from the key file")

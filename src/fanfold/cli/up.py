@@ -42,6 +42,8 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         public_url=public_url,
     )
 
+    os.environ.pop("FANFOLD_MASTER_KEY", None)  # not for the processes that are started
+
     def ready(url: str, key: str | None) -> None:
         print(f"Fanfold serves at {url}  (stop with Ctrl-C)", flush=True)
         if key is not None:

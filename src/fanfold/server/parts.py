@@ -72,7 +72,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     effects = effects or Effects()
     effects.make_folder(settings.state)
     keys = server_keys(settings.state, effects)
-    sealer = Sealer(Path(settings.master_key_file or settings.state / MASTER_KEY_FILE), effects)
+    sealer = Sealer(Path(settings.master_key_file or settings.state / MASTER_KEY_FILE), effects, settings.master_key)
     core = wire(
         settings,
         effects,

@@ -4,11 +4,15 @@ account and the id, so that a row that was moved to another place cannot be open
 The master keys lie in one file, readable by its owner alone, `{"version", "current", "keys": {name: base64}}`. While
 they are rotated it holds two, so that every value can be opened at every moment: the new key is on disk before the
 first value is wrapped with it, and the old one goes after the last.
+
+Instead of a file the keys may be given as text, the current one first: who starts the server keeps them then, and
+rotates by putting a new key before the old one.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import threading
@@ -26,6 +30,7 @@ from fanfold.ports.secrets import Sealed
 from fanfold.services.server_keys import KEY_BYTES, OWNER_ONLY, key_file, key_of, make_key_file
 
 FILE_NAME = "master-key.json"
+VARIABLE = "FANFOLD_MASTER_KEY"
 VERSION = 1
 NONCE_BYTES = 12
 VALUES_MASKED = 1000
@@ -39,20 +44,22 @@ class _Keys:
 
 
 class Sealer:
-    """Seals and opens values with the master keys of a file, which is made where there is none.
+    """Seals and opens values with the master keys of a file, which is made where there is none, or with `given` ones;
+    a file that was used before is read beside those.
 
-    Raises BadInput for a file that others may read, or that holds no keys. Who reads or writes what is sealed holds
+    Raises BadInput for a file that others may read, or for what holds no keys. Who reads or writes what is sealed holds
     `lock` meanwhile, so that no key is forgotten in between. `mask` takes the last thousand values out of texts.
     """
 
-    def __init__(self, path: Path, effects: Effects) -> None:
+    def __init__(self, path: Path, effects: Effects, given: str = "") -> None:
         self._path = path
         self._effects = effects
         self.lock = threading.RLock()
         self._values: OrderedDict[str, Masker] = OrderedDict()
-        if not path.exists():
+        self._given = bool(given)
+        if not given and not path.exists():
             make_key_file(path, _file_of(_with_new({})), effects)
-        self._keys = _read(path)
+        self._keys = _keys_given(given, path) if given else _read(path)
 
     @property
     def current(self) -> str:
@@ -102,20 +109,27 @@ class Sealer:
 
     def _data_key(self, bound: bytes, sealed: Sealed) -> bytes:
         if sealed.master not in self._keys.keys:
-            hint = f"Bring '{self._path}' back from the backup that belongs to this database."
+            hint = f"Bring '{self._path}' back from the backup that belongs to this database, or set {VARIABLE}."
             raise Broken(f"a secret is sealed with the master key '{sealed.master}', which is not there.", hint=hint)
         return _decrypted(self._keys.keys[sealed.master], sealed.wrapped_key, bound)
 
     def begin_rotation(self) -> None:
         """Make a new master key current and keep the old ones; goes on with a rotation that was cut off."""
-        if not self.rotating:
-            self._write(_with_new(self._keys.keys))
+        if self.rotating:
+            return
+        if self._given:
+            hint = f"Start it with {VARIABLE}='NEW OLD'; once it answers, all is wrapped with NEW and OLD can go."
+            raise BadInput("the server was given its master key and cannot change it.", hint=hint)
+        self._write(_with_new(self._keys.keys))
 
     def end_rotation(self) -> None:
         """Forget all keys but the current one; only once nothing is wrapped with them."""
         self._write(_Keys(self.current, {self.current: self._keys.keys[self.current]}))
 
     def _write(self, keys: _Keys) -> None:
+        if self._given:
+            self._keys = keys
+            return
         try:
             self._effects.write_file(self._path, json.dumps(_file_of(keys), indent=1).encode() + b"\n", OWNER_ONLY)
         except OSError as err:
@@ -126,6 +140,22 @@ class Sealer:
 def _with_new(keys: dict[str, bytes]) -> _Keys:
     name = secrets.token_hex(4)
     return _Keys(name, {**keys, name: secrets.token_bytes(KEY_BYTES)})
+
+
+def _keys_given(text: str, path: Path) -> _Keys:
+    try:
+        keys = [key_of(part) for part in text.replace(",", " ").split()]
+        current = _name_of(keys[0])
+    except (ValueError, IndexError) as err:
+        hint = "Make one with: openssl rand -base64 32. Of several the first is the current one."
+        raise BadInput(f"{VARIABLE} does not hold master keys: each is 32 bytes in base64.", hint=hint) from err
+    older = _read(path).keys if path.exists() else {}
+    return _Keys(current, {**older, **{_name_of(key): key for key in keys}})
+
+
+def _name_of(key: bytes) -> str:
+    """A name that does not need a place to be kept in, and tells nothing of the key."""
+    return hashlib.sha256(b"the name of a master key" + key).hexdigest()[:8]
 
 
 def _file_of(keys: _Keys) -> dict[str, object]:

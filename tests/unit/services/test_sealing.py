@@ -1,5 +1,6 @@
 """Secret values at rest: what opens them, what does not, and a rotation that may be cut off at any moment."""
 
+import base64
 import json
 import stat
 from collections.abc import Iterator
@@ -180,3 +181,72 @@ def test_a_file_that_cannot_be_written_is_told_and_changes_nothing(people: Peopl
     with pytest.raises(BadInput, match="cannot be written: Permission denied"):
         _service(people, Sealer(file, Refusing())).rotate(people.admin)
     _opened(people, file, ids)
+
+
+# ---- keys that are given
+
+
+def _key(number: int) -> str:
+    return base64.b64encode(bytes([number]) * 32).decode()
+
+
+ONE, TWO = _key(1), _key(2)
+
+
+def _given(people: People, file: Path, keys: str) -> SecretService:
+    return _service(people, Sealer(file, Effects(), keys))
+
+
+def test_a_given_key_seals_without_a_file(people: People, file: Path) -> None:
+    service = _given(people, file, ONE)
+    service.put(people.admin, "key", SecretType.OTHER, secret_key=VALUE)
+    assert _given(people, file, f" {ONE}\n").find("default", "key").secret_key == VALUE
+    assert not file.exists()
+    with pytest.raises(Broken, match="FANFOLD_MASTER_KEY"):
+        _given(people, file, TWO).find("default", "key")
+
+
+@pytest.mark.parametrize("text", [" ", ",", "short", ONE[:-2], ONE + ONE, f"{ONE} x", "password" * 5, "é" * 44])
+def test_what_is_no_key_is_refused_and_not_repeated(file: Path, text: str) -> None:
+    with pytest.raises(BadInput, match="each is 32 bytes in base64") as refused:
+        Sealer(file, Effects(), text)
+    assert text.strip(" ,") == "" or text not in str(refused.value)
+    assert not file.exists()
+
+
+def test_a_server_cannot_rotate_a_key_that_it_was_given_and_says_what_to_do(people: People, file: Path) -> None:
+    service = _given(people, file, ONE)
+    service.put(people.admin, "key", SecretType.OTHER, secret_key=VALUE)
+    with pytest.raises(BadInput, match="NEW OLD"):
+        service.rotate(people.admin)
+    assert service.find("default", "key").secret_key == VALUE
+
+
+def test_two_given_keys_rotate_at_the_start_wherever_that_is_killed(people: People, file: Path) -> None:
+    service = _given(people, file, ONE)
+    for number in range(3):
+        service.put(people.admin, f"key-{number}", SecretType.OTHER, secret_key=VALUE)
+    died = 0
+    for dies_at in range(1, 10):
+        people.database._effects = DyingEffects(dies_at)
+        new, old = (TWO, ONE) if dies_at % 2 else (ONE, TWO)
+        try:
+            _given(people, file, f"{new},{old}").clear_up()
+        except Killed:
+            died += 1
+        finally:
+            people.database._effects = Effects()
+        _given(people, file, f"{new} {old}").clear_up()
+        alone = _given(people, file, new)
+        assert [alone.find("default", f"key-{number}").secret_key for number in range(3)] == [VALUE] * 3
+    assert died >= 3
+    assert not file.exists()
+
+
+def test_a_given_key_takes_over_from_a_file_which_is_then_not_needed(people: People, file: Path) -> None:
+    ids = _stored(people, file)
+    kept = file.read_bytes()
+    assert _given(people, file, ONE).finish_rotation() == len(ids)
+    assert file.read_bytes() == kept
+    file.unlink()
+    assert _given(people, file, ONE).find("default", ids[0]).secret_key == VALUE + ids[0]
