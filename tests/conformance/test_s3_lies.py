@@ -1,10 +1,16 @@
 """The S3 family against a store that lies, is slow, sends elsewhere or loses what it just named."""
 
+import base64
+import contextlib
+import logging
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import obstore
 import pytest
@@ -15,6 +21,7 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
+from fanfold.net.tunnel import Door, GuardedProxy
 from fanfold.ports.datasource import SourceFile, Staging
 from fanfold.ports.secrets import Credential
 from tests.conformance.s3_server import S3Server, s3_server
@@ -174,3 +181,37 @@ def test_a_large_object_that_is_there_is_not_fetched_again_unless_it_changed(
     assert len(written) == 3
     obstore.put(store, "large", b"another")
     assert Path(fetched(family, place, tmp_path)[0].location).read_bytes() == b"another"
+
+
+def test_the_password_of_the_proxy_is_in_no_error_log_line_or_request(
+    server: LyingServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    doors: list[Door] = []
+    opened = GuardedProxy.door
+
+    @contextlib.contextmanager
+    def noted(proxy: GuardedProxy) -> Iterator[Door]:
+        with opened(proxy) as door:
+            doors.append(door)
+            yield door
+
+    monkeypatch.setattr(GuardedProxy, "door", noted)
+    monkeypatch.setattr(s3, "CHECK_WITHIN", s3.timedelta(seconds=0.3))
+    monkeypatch.setattr(s3, "KEEP_ON", s3.timedelta(seconds=0.3))
+    server.sends_to(WANTED, "http://127.0.0.1:9/good/x", 307)
+    server.says("/good/nonsense", b"nonsense\r\n\r\n")
+    server.says("/good/busy", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+    texts = []
+    for name in ("x", "nonsense", "busy"):
+        place = ref(server.url(""), name=name, accessKey="AK", secretKey="wJalrXUtnFEMI")
+        for look in (partial(a_family().check_source, place, ""), partial(a_family().preview, place)):
+            with pytest.raises((BadInput, Unavailable)) as refused:
+                look()
+            texts.append("".join(traceback.format_exception(refused.value)))
+    passwords = [urlsplit(door.url).password or "" for door in doors]
+    assert len(set(passwords)) == 6
+    found = "\n".join([*texts, *server.asked, caplog.text, repr(doors)])
+    for password in [*passwords, "wJalrXUtnFEMI"]:
+        encoded = base64.b64encode(f"fanfold:{password}".encode()).decode()
+        assert not [spelling for spelling in (password, encoded) if spelling in found]

@@ -72,10 +72,10 @@ class Send:
 
     method: str
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     query: tuple[tuple[str, str], ...] = ()
-    content: bytes = b""
-    parts: Mapping[str, tuple[str, bytes, str]] | None = None
+    content: bytes = field(default=b"", repr=False)
+    parts: Mapping[str, tuple[str, bytes, str]] | None = field(default=None, repr=False)
     upload: FileToSend | None = None
     holds_s: float = 0.0
     sink: Sink | None = None

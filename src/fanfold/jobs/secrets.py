@@ -19,6 +19,12 @@ MASK = "***"
 SHORTEST_MASKED = 6
 """Shorter values would mask ordinary words everywhere."""
 
+BASE64_WIDTHS = (64, 76)
+"""Where base64 is wrapped: in PEM, and in MIME (RFC 2045), as base64(1) does."""
+
+HEX_WIDTHS = (60,)
+"""Where xxd(1) wraps hex."""
+
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
 
 
@@ -138,7 +144,7 @@ def _spellings(value: str) -> set[str]:
         repr(value)[1:-1],
     }
     found |= {percent, percent.replace("%2F", "/"), plus, _lower_percent(percent), _lower_percent(plus)}
-    found |= {data.hex(), data.hex().upper()}
+    found |= {data.hex(), data.hex().upper(), *_wrapped(data.hex(), HEX_WIDTHS)}
     return found | _base64(data)
 
 
@@ -155,4 +161,10 @@ def _base64(data: bytes) -> set[str]:
         end = (before + len(data)) * 8 // 6
         inner = text[begin:end]
         found |= {inner, inner.replace("+", "-").replace("/", "_")}
+        found |= _wrapped(inner, BASE64_WIDTHS) if before == 0 else set()
     return found
+
+
+def _wrapped(text: str, widths: Iterable[int]) -> set[str]:
+    """The lines that programs which wrap at a width make of a text."""
+    return {text[start : start + width] for width in widths for start in range(0, len(text), width)}

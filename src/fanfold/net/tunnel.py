@@ -16,7 +16,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fanfold.errors import FanfoldError
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class Door:
     """A way through the proxy: the URL that a library is given, and why a connection was refused last, "" for none."""
 
-    url: str
+    url: str = field(repr=False)
     refusal: str = ""
 
 

@@ -3,9 +3,15 @@
 import pytest
 
 from fanfold.client import secret_calls
+from fanfold.client.exchange import Send, Session
+from fanfold.datasources.s3_params import Place
 from fanfold.jobs.models import AttemptKey, DataRef, Role, TaskKey
-from fanfold.jobs.secrets import Masker
+from fanfold.jobs.secrets import Credential, Masker, SecretType
+from fanfold.net.tunnel import Door
 from fanfold.ports.executor import RunOrder
+from fanfold.ports.secrets import Sealed
+from fanfold.services.server_keys import ServerKeys
+from fanfold.settings import Settings
 from fanfold.wire.auth import AccessTokenRequest
 from fanfold.wire.jobs import DataSourceDataSource, JobRequest
 from fanfold.wire.secrets import SecretRequest
@@ -26,6 +32,14 @@ ATTEMPT = AttemptKey(TaskKey("job", Role.APP, 0), 1)
         RunOrder(ATTEMPT, 1, "folder", "scratch", "package", "main.py", secrets={"KEY": VALUE}),
         secret_calls.put_secret({"id": "a"}, VALUE),
         Masker([VALUE]),
+        Credential("id", SecretType.AWS, "AK", VALUE),
+        Place("dataSource", "https://s3.example.org", "bucket", "auto", "name", "AK", VALUE),
+        Door(f"http://fanfold:{VALUE}@127.0.0.1:1"),
+        Settings(master_key=VALUE),
+        Send("POST", "https://h", {"Authorization": VALUE}, (), VALUE.encode(), {"p": ("n", VALUE.encode(), "")}),
+        Session("https://example.org", VALUE, token=VALUE),
+        ServerKeys(VALUE.encode(), VALUE.encode()),
+        Sealed("name", VALUE.encode(), VALUE.encode()),
     ],
     ids=lambda holder: type(holder).__name__,
 )

@@ -82,3 +82,32 @@ def test_base64_is_found_at_every_offset(data: bytes, before: bytes, after: byte
     value = data.hex()
     text = base64.b64encode(before + value.encode() + after).decode()
     assert MASK in Masker([value])(text)
+
+
+LINES = "\n".join(f"{line:02}" + "MIIEvQIBADANBgkqhkiG9w0BAQEF" * 2 for line in range(9))
+PEM = f"-----BEGIN PRIVATE KEY-----\n{LINES}\n-----END PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("value", [PEM, PEM.replace("\n", ""), "k" * 58, "é" * 47])
+def test_base64_is_masked_where_it_was_wrapped_over_lines(value: str, end: str, width: int) -> None:
+    text = base64.b64encode((value + end).encode()).decode()
+    _masked_but_a_rest(value, [text[start : start + width] for start in range(0, len(text), width)])
+
+
+@pytest.mark.parametrize("value", [PEM, "k" * 31])
+def test_hex_is_masked_where_it_was_wrapped_over_lines(value: str) -> None:
+    text = value.encode().hex()
+    _masked_but_a_rest(value, [text[start : start + 60] for start in range(0, len(text), 60)])
+
+
+def _masked_but_a_rest(value: str, lines: list[str]) -> None:
+    mask = Masker([value])
+    assert len(lines) > 1
+    assert {mask(line) for line in lines[:-1]} == {MASK}
+    rest = mask(lines[-1]).replace(MASK, "").strip("=")
+    assert len(rest) <= SHORTEST_MASKED + 1, (
+        "less than the shortest value that is masked, and a letter for the line's end"
+    )
+    assert mask("\n".join(lines)).splitlines()[:-1] == [MASK] * (len(lines) - 1)
