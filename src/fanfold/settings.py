@@ -83,7 +83,9 @@ class Settings:
     max_file_bytes: int = _said(100 * 1024**3, "Largest file that a program may write, in bytes.")
     max_disk_bytes: int = _said(100 * 1024**3, "Most bytes on disk that a program's folders may take, its input apart.")
     max_cache_bytes: int = _said(100 * 1024**3, "Most bytes on disk that the cache of an account may take.")
-    max_files: int = _said(1_000_000, "Most files and folders that a program's folders, or a cache, may have.")
+    max_files: int = _said(
+        1_000_000, "Most files and folders that a program's folders, its input apart, or a cache may have."
+    )
     max_log_bytes: int = _said(1024**3, "Most bytes that a program may print.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 

@@ -116,7 +116,8 @@ def _nameless(device: int) -> Iterator[os.stat_result]:
 
 class DiskWatch:
     """Looks at a folder that a program fills now and then, in a thread of its own, since a folder may be large; at a
-    cache less often, and without files that have no name, which count as the task's."""
+    cache less often, and without files that have no name, which count as the task's. What was `given` does not count.
+    """
 
     def __init__(
         self,
@@ -125,9 +126,11 @@ class DiskWatch:
         most_entries: int,
         clock: Clock,
         *,
+        given: Use | None = None,
         is_cache: bool = False,
     ) -> None:
         self._folder = folder
+        self._given = given or Use()
         self._is_cache = is_cache
         self._most_bytes = most_bytes
         self._most_entries = most_entries
@@ -148,10 +151,12 @@ class DiskWatch:
     def look(self) -> None:
         """Look now."""
         began = self._clock.monotonic()
-        use = use_of(self._folder, self._most_entries, nameless=not self._is_cache)
-        if use.size_bytes > self._most_bytes:
-            told = f"uses {size_text(use.size_bytes)} (limit {size_text(self._most_bytes)})"
-        elif use.entries > self._most_entries:
+        given = self._given
+        use = use_of(self._folder, self._most_entries + given.entries, nameless=not self._is_cache)
+        size = use.size_bytes - given.size_bytes
+        if size > self._most_bytes:
+            told = f"uses {size_text(size)} (limit {size_text(self._most_bytes)})"
+        elif use.entries - given.entries > self._most_entries:
             told = f"has more than {self._most_entries:,} files and folders"
         elif use.depth >= MOST_DEPTH:
             told = f"has folders nested {MOST_DEPTH} deep or deeper"

@@ -27,10 +27,10 @@ from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reaso
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
 from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Walls
-from fanfold.runner.disk_use import DiskWatch, size_text
+from fanfold.runner.disk_use import DiskWatch, Use, size_text
 from fanfold.runner.kept_log import DISK_IS_FULL
 from fanfold.runner.logs import AttemptLog
-from fanfold.runner.staging import BadResult, ChunkChanged, TooLarge, is_small, stage_in, stage_out
+from fanfold.runner.staging import BadResult, ChunkChanged, Staged, TooLarge, is_small, stage_in, stage_out
 from fanfold.runner.verdict import why_failed
 
 READ_BYTES = 256 * 1024
@@ -98,7 +98,7 @@ class Run:
         self._folders = folders_of(order, place_of(runner, os.getpid()))
         self._mask = Masker(order.secrets.values())
         self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
-        self._bytes_in = 0
+        self._given = Staged()
         self._memory_bytes = 0
         self._deadline = 0.0
         self._kill_at: float | None = None
@@ -115,7 +115,7 @@ class Run:
         """Stage in and start; afterwards it is `running`, or has an `outcome` already."""
         try:
             self._make_folders()
-            self._bytes_in = stage_in(self.order, self._folders.reads, self._effects)
+            self._given = stage_in(self.order, self._folders.reads, self._effects)
             self.running = self._platform.start(self._program())
         except ChunkChanged as err:
             self._fail(Reason.CHUNK_CHANGED, str(err), final=True)
@@ -126,8 +126,11 @@ class Run:
         else:
             self.started_at = self._clock.now()
             self._deadline = self._clock.monotonic() + self.order.timeout_s
-            most = self._rules.max_disk_bytes + self._bytes_in
-            self.watch(DiskWatch(self._folders.scratch, most, self._rules.max_files, self._clock))
+            self.watch(self._watch_of_its_own())
+
+    def _watch_of_its_own(self) -> DiskWatch:
+        rules, given = self._rules, Use(self._given.size_bytes, self._given.entries)
+        return DiskWatch(self._folders.scratch, rules.max_disk_bytes, rules.max_files, self._clock, given=given)
 
     def _make_folders(self) -> None:
         if self._folders.scratch.exists():
@@ -311,9 +314,9 @@ class Run:
 
     def _usage(self, ended: Ended | None, bytes_out: int = 0) -> Usage:
         if ended is None:
-            return Usage(bytes_in=self._bytes_in)
+            return Usage(bytes_in=self._given.size_bytes)
         memory = max(self._memory_bytes, ended.max_memory_bytes)
-        return Usage(ended.cpu_s, memory, self._bytes_in, bytes_out)
+        return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out)
 
     def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
         self.outcome = ProgramFailed(

@@ -14,6 +14,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fanfold.effects import Effects, copy_bytes, enough_space, etag_of
@@ -45,19 +46,29 @@ class TooLarge(Exception):
     """The result is larger than a program's folders may be: a sentence."""
 
 
-def stage_in(order: RunOrder, target: Path, effects: Effects) -> int:
-    """Put the program's input into `target`; the bytes it will read. Raises ChunkChanged, OutOfSpace."""
-    total = 0
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a program was given: files and their folders, and the bytes in them."""
+
+    entries: int = 0
+    size_bytes: int = 0
+
+
+def stage_in(order: RunOrder, target: Path, effects: Effects) -> Staged:
+    """Put the program's input into `target`. Raises ChunkChanged, OutOfSpace."""
+    entries, total = 0, 0
     for item in _inputs(order):
         place = target / item.name
-        if place.parent != target:
+        if place.parent != target and not place.parent.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
+            entries += len(place.parent.relative_to(target).parts)
         try:
             total += _stage(order, item, place, effects)
+            entries += 1
         except (FileNotFoundError, PermissionError, EOFError) as err:
             where = item.location or (item.chunk.key if isinstance(item.chunk, FileChunk) else item.name)
             raise ChunkChanged(f"'{where}' cannot be read any more: {err}") from err
-    return total
+    return Staged(entries, total)
 
 
 def _stage(order: RunOrder, item: Input, place: Path, effects: Effects) -> int:

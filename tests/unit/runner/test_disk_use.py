@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fanfold.clocks import SteadyClock
-from fanfold.runner.disk_use import CACHES_KNOWN, MOST_DEPTH, CacheWatches, DiskWatch, size_text, use_of
+from fanfold.runner.disk_use import CACHES_KNOWN, MOST_DEPTH, CacheWatches, DiskWatch, Use, size_text, use_of
 from fanfold.runner.process_tree import descendants
 
 KIB = 1024
@@ -100,6 +100,17 @@ def test_the_limit_that_was_passed_is_told(tmp_path: Path, most_bytes: int, most
     watch.look()
     assert watch.told.startswith(told)
     assert bool(watch.told) == bool(told)
+
+
+def test_what_was_given_does_not_count(tmp_path: Path) -> None:
+    filled(tmp_path / "given")
+    watch = DiskWatch(tmp_path, MIB, 1, SteadyClock(), given=Use(MIB, 1))
+    filled(tmp_path / "own", MIB // 2)
+    watch.look()
+    assert watch.told == ""
+    (tmp_path / "more").touch()
+    watch.look()
+    assert watch.told == "disk limit: it has more than 1 files and folders"
 
 
 def test_folders_nested_too_deep_pass_a_limit(tmp_path: Path) -> None:

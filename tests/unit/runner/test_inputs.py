@@ -6,7 +6,7 @@ from pathlib import Path
 from fanfold.effects import Effects
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.ports.executor import Input, RunOrder
-from fanfold.runner.staging import stage_in
+from fanfold.runner.staging import Staged, stage_in
 
 
 def test_a_program_that_writes_into_its_input_leaves_the_users_file_alone(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_program_that_writes_into_its_input_leaves_the_users_file_alone(tmp_pa
         entrypoint="main.py",
         inputs=(Input("mine.txt", str(original)),),
     )
-    assert stage_in(order, reads, Effects()) == len("precious")
+    assert stage_in(order, reads, Effects()) == Staged(1, len("precious"))
     with open(reads / "mine.txt", "r+b") as staged:
         staged.write(b"SPOILED!")
     assert original.read_text() == "precious"
