@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import itertools
 import logging
 import socket
 import threading
@@ -215,3 +216,32 @@ def test_the_password_of_the_proxy_is_in_no_error_log_line_or_request(
     for password in [*passwords, "wJalrXUtnFEMI"]:
         encoded = base64.b64encode(f"fanfold:{password}".encode()).decode()
         assert not [spelling for spelling in (password, encoded) if spelling in found]
+
+
+NOTHING_YET = (
+    b"<ListBucketResult><Name>good</Name><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys>"
+    b"<IsTruncated>true</IsTruncated><NextContinuationToken>go-on</NextContinuationToken></ListBucketResult>"
+)
+
+
+class Endless(dict[str, Callable[[socket.socket], None]]):
+    """Answers every path with a page of a listing that has nothing and goes on."""
+
+    def get(self, path: str, default: Any = None) -> Callable[[socket.socket], None]:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(NOTHING_YET)}\r\n\r\n"
+        return lambda connection: connection.sendall(head.encode() + NOTHING_YET)
+
+
+def test_a_listing_that_never_ends_is_given_up(
+    server: LyingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.answers = Endless()
+    monkeypatch.setattr(s3, "CHECK_WITHIN", s3.timedelta(seconds=1))
+    for look in (partial(a_family().check_source, job_id=""), a_family().preview):
+        with pytest.raises(Unavailable, match="was found in time"):
+            look(ref(server.url(""), name="in/"))
+    asks = itertools.count()
+    staging = Staging("job", tmp_path, lambda: next(asks) > 2)
+    with pytest.raises(Unavailable, match="was stopped"):
+        list(a_family().list_source(ref(server.url(""), name="in/"), staging))
+    assert len(server.asked) > 10

@@ -72,8 +72,8 @@ class S3Family:
         def over() -> bool:
             return monotonic() > until
 
-        with self._stores.opened(place, CHECK_WITHIN) as store:
-            found = objects(store, place, _is_own, over)
+        opened = self._stores.opened(place, CHECK_WITHIN)
+        with opened as store, contextlib.closing(objects(store, place, _is_own, over)) as found:
             first = next(found, None)
             if first is None and over():
                 raise Unavailable(f"no object that '{place.name}' means was found in time: the bucket has many others")
@@ -90,13 +90,15 @@ class S3Family:
             under_way: deque[Future[SourceFile]] = deque()
             came = 0
             try:
-                for number, found in enumerate(objects(store, place, _is_own)):
+                for number, found in enumerate(objects(store, place, _is_own, staging.stopped)):
                     came += found.size_bytes
                     if came > self._max_bytes:
                         raise BadInput(f"it has more than {self._max_bytes} bytes, the most that this server fetches")
                     under_way.append(workers.submit(self._fetched, store, found, staging, number))
                     if len(under_way) > 2 * AT_ONCE:
                         yield under_way.popleft().result()
+                if staging.stopped():
+                    raise Unavailable(f"the fetch from '{place.bucket}' was stopped")
                 while under_way:
                     yield under_way.popleft().result()
             finally:

@@ -5,11 +5,12 @@ Memory is constant: a body is passed on in pieces of about a MiB, of a large obj
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +34,7 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.tunnel import Door, GuardedProxy
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, ListStream, ObjectMeta
 
 MISSING = (NotFoundError, FileNotFoundError)
 """What obstore raises for an object or a bucket that is not there."""
@@ -44,6 +45,9 @@ LARGE_BYTES = 4 * PART_BYTES
 
 SILENT = timedelta(seconds=30)
 """A store that sends nothing for so long is asked anew."""
+
+LOOK_EVERY_S = 0.5
+"""How often a listing that gives nothing is asked whether it is still wanted."""
 
 _WHOLE = timedelta(hours=12)
 _PARTS_AT_ONCE = 3
@@ -134,9 +138,9 @@ def _ours(error: Exception, place: Place, refusal: str) -> BadInput | Unavailabl
 
 def objects(
     store: S3Store, place: Place, own: Callable[[str], bool], over: Callable[[], bool] = lambda: False
-) -> Iterator[Object]:
+) -> Generator[Object, None, None]:
     """What a source's name means, by key: an object of that very name, all below a prefix, or those that match; without
-    those whose last part is one of our `own` names. Ends with the page in which `over()` turns true."""
+    those whose last part is one of our `own` names. Ends where `over()` turns true."""
     name = place.name
     if name and not name.endswith("/"):
         try:
@@ -149,14 +153,31 @@ def objects(
             return
     fixed = _GLOB.split(name)[0] if not name.endswith("/") else name
     base = fixed[: fixed.rfind("/") + 1]
-    for page in obstore.list(store, prefix=base.rstrip("/") or None, chunk_size=_MANY_KEYS):
+    for page in _pages(obstore.list(store, prefix=base.rstrip("/") or None, chunk_size=_MANY_KEYS), over):
         for meta in page:
             key = meta["path"]
             wanted = key.startswith(name) if name == base else fnmatch.fnmatchcase(key, name)
             if wanted and not key.endswith("/") and not own(PurePosixPath(key).name):
                 yield Object(key, key[len(base) :], meta["size"], meta["e_tag"] or "")
+
+
+def _pages(listing: ListStream[Sequence[ObjectMeta]], over: Callable[[], bool]) -> Iterator[Sequence[ObjectMeta]]:
+    """The pages of a listing until it is over. A store may go on for ever with pages that have nothing; the library
+    hands none of them on, and only its calls for asyncio can be given up."""
+    with asyncio.Runner() as runner:
+        while not over() and (page := runner.run(_next_page(listing, over))) is not None:
+            yield page
+
+
+async def _next_page(
+    listing: ListStream[Sequence[ObjectMeta]], over: Callable[[], bool]
+) -> Sequence[ObjectMeta] | None:
+    asked = asyncio.ensure_future(anext(listing, None))
+    while not (await asyncio.wait({asked}, timeout=LOOK_EVERY_S))[0]:
         if over():
-            return
+            asked.cancel()
+            return None
+    return asked.result()
 
 
 def fetch(store: S3Store, found: Object, descriptor: int, stopped: Callable[[], bool]) -> None:
