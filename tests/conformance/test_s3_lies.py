@@ -8,6 +8,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -245,3 +246,24 @@ def test_a_listing_that_never_ends_is_given_up(
     with pytest.raises(Unavailable, match="was stopped"):
         list(a_family().list_source(ref(server.url(""), name="in/"), staging))
     assert len(server.asked) > 10
+
+
+def test_a_check_of_a_store_that_drips_its_answer_ends_in_time(
+    server: LyingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "CHECK_WITHIN", s3.timedelta(seconds=0.5))
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while not over.wait(0.1):
+            connection.sendall(b"x")
+
+    server.answers[WANTED] = drip
+    with ThreadPoolExecutor() as pool:
+        check = pool.submit(a_family().check_source, ref(server.url("")), "")
+        try:
+            with pytest.raises(Unavailable, match="does not answer"):
+                check.result(10)
+        finally:
+            over.set()
