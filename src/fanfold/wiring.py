@@ -105,19 +105,20 @@ def wire(
     if settings.full_disk == "fail":
         workspace.keep_ballast()
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
-    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"), secrets)
+    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"), secrets, sources)
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=store,
         workspace=workspace,
         clock=clock,
         sources=sources,
-        planners=BuiltinPlanners(),
+        planners=BuiltinPlanners(sources),
         largest=lambda: executor.capacity().largest,
         stopping=lambda: scheduler.stopping,
         clamp_oversize=settings.oversize == "clamp",
         max_partitioning=settings.max_partitioning,
         fail_when_full=settings.full_disk == "fail",
+        max_expanded_bytes=settings.max_upload_bytes,
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, clock)

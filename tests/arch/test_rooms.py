@@ -45,7 +45,7 @@ SEES = {
     "platforms": {"runner", "ports", "jobs", "effects", "errors"},
     "ports": {"jobs", "errors"},
     "registry": {"errors"},
-    "runner": {"clocks", "ports", "jobs", "effects", "errors", "registry"},
+    "runner": {"clocks", "net", "ports", "jobs", "effects", "errors", "registry"},
     "services": {"archives", "builtin", "effects", "errors", "jobs", "ports"},
     "settings": {"errors"},
     "stores": {"ports", "jobs", "effects", "errors"},

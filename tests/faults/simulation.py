@@ -207,11 +207,15 @@ class World:
         self.workspace = workspace
         self.executor = SimulatedExecutor(self, self.slots)
         local = LocalFolder(self.effects)
+
+        def sources(_ref: DataRef) -> LocalFolder:
+            return local
+
         feeder = Feeder(
             self.store,
             self.executor,
             workspace,
-            OrderMaker(workspace, (), (), CallerSecrets({})),
+            OrderMaker(workspace, (), (), CallerSecrets({}), sources),
             self.clock,
             self.lease_s,
         )
@@ -219,8 +223,8 @@ class World:
             store=self.store,
             workspace=workspace,
             clock=self.clock,
-            sources=lambda ref: local,
-            planners=BuiltinPlanners(),
+            sources=sources,
+            planners=BuiltinPlanners(sources),
             largest=lambda: self.executor.capacity().largest,
             stopping=lambda: False,
         )

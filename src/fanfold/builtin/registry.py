@@ -37,7 +37,8 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class BuiltinBlock:
-    """One built-in block; `path` is the program's file, `plan` its planner where it is a splitter with one."""
+    """One built-in block; `path` is the program's file, `plan` its planner where it is a splitter with one, and
+    `reads_text` says whether that looks into the text of its input."""
 
     name: str
     version: str
@@ -46,6 +47,7 @@ class BuiltinBlock:
     schema: Mapping[str, Any]
     path: str
     plan: Plan | None
+    reads_text: bool
 
 
 def names(role: str) -> tuple[str, ...]:
@@ -65,4 +67,5 @@ def load(role: str, name: str) -> BuiltinBlock:
         schema=module.SCHEMA,
         path=str(module.__file__),
         plan=getattr(module, "plan", None),
+        reads_text=getattr(module, "READS_TEXT", False),
     )

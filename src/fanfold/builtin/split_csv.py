@@ -22,6 +22,7 @@ DELIMITER = {
     "description": "The character between two fields.",
     "default": ",",
 }
+READS_TEXT = True
 MANIFEST = manifest("split-csv", "partitioner", "Splits CSV files into chunks of whole rows, each with the header.")
 SCHEMA = schema(
     {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fanfold.builtin.planning import Source
 
 LINES_SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
+READS_TEXT = True
 MANIFEST = manifest("split-json", "partitioner", "Splits JSON arrays and JSON Lines into chunks of whole items.")
 SCHEMA = schema(
     {

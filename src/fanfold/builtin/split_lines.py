@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fanfold.builtin.planning import PlannedChunk, Source
 
+READS_TEXT = True
 MANIFEST = manifest("split-lines", "partitioner", "Splits text files into chunks of whole lines.")
 SCHEMA = schema(
     {

@@ -23,18 +23,22 @@ import obstore
 from obstore.store import S3Store
 
 from fanfold.datasources.s3_params import place_of
-from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects
+from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects, signed_url
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Unavailable
-from fanfold.jobs.models import DataRef
+from fanfold.jobs.models import REMOTE, DataRef
 from fanfold.net.addresses import AddressGuard
-from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging, counted
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging, counted
+from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
 
 MANIFEST = ".fanfold-output.json"
 PENDING = ".fanfold-output.pending.json"
 JOB = "fanfold-job"
 """The metadata of an object that says which job wrote it."""
+
+DIRECT_FROM_BYTES = 8 * 1024 * 1024
+"""An object that is read in ranges has so many bytes at least: a smaller one is fetched sooner than asked for twice."""
 
 AT_ONCE = 8
 CHECK_WITHIN = timedelta(seconds=8)
@@ -44,12 +48,21 @@ KEEP_ON = timedelta(seconds=60)
 class S3Family:
     """Reads and writes S3-compatible stores."""
 
-    def __init__(self, effects: Effects, guard: AddressGuard, credentials: Credentials, max_bytes: int) -> None:
-        """`max_bytes` is the most that is fetched for one job."""
+    def __init__(
+        self,
+        effects: Effects,
+        guard: AddressGuard,
+        credentials: Credentials,
+        max_bytes: int,
+        direct_from_bytes: int = DIRECT_FROM_BYTES,
+    ) -> None:
+        """`max_bytes` is the most that is fetched for one job; an object of `direct_from_bytes` may be read in ranges
+        instead."""
         self._effects = effects
         self._stores = Stores(guard)
         self._credentials = credentials
         self._max_bytes = max_bytes
+        self._direct_from_bytes = direct_from_bytes
 
     # ---- sources
 
@@ -82,8 +95,8 @@ class S3Family:
             yield itertools.chain([first], found), over
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
-        """Fetch all objects, several at a time, into the job's storage; in name order. Safe to repeat: a large object
-        that is there already is not fetched again."""
+        """Fetch all objects, several at a time, into the job's storage; in name order. Large ones stay where they are
+        if they may, and one that is there already is not fetched again."""
         place = place_of(ref, "dataSource", self._credentials)
         self._effects.make_folder(staging.folder)
         with self._stores.opened(place, KEEP_ON) as store, ThreadPoolExecutor(AT_ONCE, "fanfold-s3") as workers:
@@ -91,6 +104,9 @@ class S3Family:
             came = 0
             try:
                 for number, found in enumerate(objects(store, place, _is_own, staging.stopped)):
+                    if staging.direct and self._is_direct(found):
+                        under_way.append(workers.submit(_remote, found))
+                        continue
                     came += found.size_bytes
                     if came > self._max_bytes:
                         raise BadInput(f"it has more than {self._max_bytes} bytes, the most that this server fetches")
@@ -104,6 +120,14 @@ class S3Family:
             finally:
                 workers.shutdown(cancel_futures=True)
         self._effects.sync_disk_of(staging.folder)
+
+    def _is_direct(self, found: Object) -> bool:
+        return bool(found.etag) and found.size_bytes >= self._direct_from_bytes
+
+    def request(self, ref: DataRef, location: str) -> RangeRequest:
+        """See `ports.datasource`."""
+        place = place_of(ref, "dataSource", self._credentials)
+        return RangeRequest(signed_url(place, location.removeprefix(REMOTE)), {}, self._stores.guard.allow_private)
 
     def _fetched(self, store: S3Store, found: Object, staging: Staging, number: int) -> SourceFile:
         large = found.size_bytes >= LARGE_BYTES and bool(found.etag)
@@ -157,6 +181,10 @@ class S3Family:
                 _delete_own(store, place.folder + listing, job_id)
 
 
+def _remote(found: Object) -> SourceFile:
+    return SourceFile(found.name, REMOTE + found.key, found.size_bytes, found.etag)
+
+
 def _is_own(name: str) -> bool:
     return name in (MANIFEST, PENDING)
 
@@ -191,4 +219,4 @@ def _delete_own(store: S3Store, key: str, job_id: str) -> None:
         obstore.delete(store, key)
 
 
-_fits: type[DataSource] = S3Family
+_fits: tuple[type[DataSource], type[RangedSource]] = (S3Family, S3Family)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import obstore
 from obstore.exceptions import (
@@ -50,6 +51,7 @@ LOOK_EVERY_S = 0.5
 """How often a listing that gives nothing is asked whether it is still wanted."""
 
 _WHOLE = timedelta(hours=12)
+_SIGNED_FOR = timedelta(hours=12)
 _PARTS_AT_ONCE = 3
 _PIECE_BYTES = 1024 * 1024
 _MANY_KEYS = 1_000
@@ -70,7 +72,7 @@ class Stores:
     """Opens stores; all their connections go through one proxy."""
 
     def __init__(self, guard: AddressGuard) -> None:
-        self._guard = guard
+        self.guard = guard
         self._proxy: GuardedProxy | None = None
 
     @contextlib.contextmanager
@@ -78,24 +80,26 @@ class Stores:
         """The store of a place, once its address was found to be allowed; errors inside the block become ours. A store
         that does not answer is asked again and again for `keep_on`."""
         try:
-            self._guard.addresses(*place.address)
+            self.guard.addresses(*place.address)
         except BadInput as err:
             raise place.refused("endpointUrl", err.message) from err
         if self._proxy is None:
-            self._proxy = GuardedProxy(self._guard)
+            self._proxy = GuardedProxy(self.guard)
         with self._proxy.door() as door, _told(place, door):
             yield _store(place, door, keep_on)
 
 
+def signed_url(place: Place, key: str) -> str:
+    """The URL of an object that needs no other credential for a while; made without asking the store."""
+    if not place.access_key:
+        return f"{place.endpoint.rstrip('/')}/{place.bucket}/{quote(key)}"
+    store = S3Store(place.bucket, client_options={"allow_http": True}, **_config(place))
+    return obstore.sign(store, "GET", key, _SIGNED_FOR)
+
+
 def _store(place: Place, door: Door, keep_on: timedelta) -> S3Store:
-    signed: dict[str, Any] = {"skip_signature": True}
-    if place.access_key:
-        signed = {"access_key_id": place.access_key, "secret_access_key": place.secret_key}
     return S3Store(
         place.bucket,
-        endpoint=place.endpoint,
-        region=place.region,
-        virtual_hosted_style_request=False,
         client_options={
             "proxy_url": door.url,
             "allow_http": True,
@@ -104,8 +108,18 @@ def _store(place: Place, door: Door, keep_on: timedelta) -> S3Store:
             "timeout": _WHOLE,
         },
         retry_config={"max_retries": 10, "retry_timeout": keep_on},
-        **signed,
+        **_config(place),
     )
+
+
+def _config(place: Place) -> dict[str, Any]:
+    keys = {"access_key_id": place.access_key, "secret_access_key": place.secret_key}
+    return {
+        "endpoint": place.endpoint,
+        "region": place.region,
+        "virtual_hosted_style_request": False,
+        **(keys if place.access_key else {"skip_signature": True}),
+    }
 
 
 @contextlib.contextmanager

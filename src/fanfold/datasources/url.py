@@ -12,9 +12,10 @@ from fanfold.datasources.places import texts
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem, Unavailable
 from fanfold.jobs.file_names import plain_name
-from fanfold.jobs.models import DataRef
-from fanfold.net.http import Begun, Fetched, GuardedHttp, NothingToResume, check_url, shown
-from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging
+from fanfold.jobs.models import REMOTE, DataRef
+from fanfold.net.http import Fetched, GuardedHttp, NothingToResume, Part, basic_auth, check_url, shown
+from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging
+from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
 
 _NAMES = ("url", "username", "password", "secret_id", "name")
@@ -22,6 +23,9 @@ CHECK_WITHIN_S = 8.0
 FETCH_WITHIN_S = 12 * 3600.0
 MAX_BYTES = 100 * 1024**3
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
+DIRECT_FROM_BYTES = 8 * 1024 * 1024
+"""A file that is read in ranges has so many bytes at least: a smaller one is fetched sooner than asked for twice."""
+
 _FILE = "fetched"
 
 
@@ -34,16 +38,20 @@ class WebFile:
         http: GuardedHttp,
         credentials: Credentials,
         max_bytes: int = MAX_BYTES,
+        *,
         waits_s: tuple[float, ...] = WAITS_S,
         within_s: float = FETCH_WITHIN_S,
+        direct_from_bytes: int = DIRECT_FROM_BYTES,
     ) -> None:
-        """A fetch ends within `within_s`, all its new beginnings included."""
+        """A fetch ends within `within_s`, all its new beginnings included. A smaller file than `direct_from_bytes` is
+        always fetched."""
         self._effects = effects
         self._http = http
         self._credentials = credentials
         self._max_bytes = max_bytes
         self._waits_s = waits_s
         self._within_s = within_s
+        self._direct_from_bytes = direct_from_bytes
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
@@ -51,9 +59,9 @@ class WebFile:
 
     def preview(self, ref: DataRef) -> Preview:
         """The one file, with the size that its server tells."""
-        url, auth, name = self._read(ref)
+        url, headers, name = self._read(ref)
         try:
-            with self._http.get(url, auth, CHECK_WITHIN_S) as fetched:
+            with self._http.get(url, headers, CHECK_WITHIN_S) as fetched:
                 self._check_size(fetched.size_bytes or 0)
                 return Preview(((name, fetched.size_bytes),), 1, fetched.size_bytes)
         except BadInput as err:
@@ -61,25 +69,42 @@ class WebFile:
             raise BadInput("the input cannot be used", [Problem("dataSource.params.url", reason)]) from err
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
-        """Fetch the file; safe to repeat: it is there whole or not at all."""
-        url, auth, name = self._read(ref)
+        """Fetch the file; safe to repeat: it is there whole or not at all. A large one that can be read in ranges, and
+        says by a strong ETag when it changes, stays where it is."""
+        url, headers, name = self._read(ref)
+        if staging.direct and (found := self._direct(url, headers)) is not None:
+            yield SourceFile(name, REMOTE, found.whole_bytes or 0, found.etag)
+            return
         place = staging.folder / _FILE
         self._effects.make_folder(staging.folder)
         with self._effects.new_file(place) as file:
-            self._save(file, url, auth, staging.stopped)
+            self._save(file, url, headers, staging.stopped)
         info = place.stat()
         yield SourceFile(name, str(place), info.st_size, etag_of(info))
 
-    def _save(self, file: IO[bytes], url: str, auth: tuple[str, str] | None, stopped: Callable[[], bool]) -> None:
+    def _direct(self, url: str, headers: Mapping[str, str]) -> Fetched | None:
+        """The head of an answer that begins a range of a large file with a strong ETag; None for another one."""
+        try:
+            with self._http.get(url, headers, CHECK_WITHIN_S, Part(0)) as fetched:
+                return fetched if fetched.etag and (fetched.whole_bytes or 0) >= self._direct_from_bytes else None
+        except (BadInput, NothingToResume):  # what is wrong, if anything, the fetch of the whole tells
+            return None
+
+    def request(self, ref: DataRef, location: str) -> RangeRequest:
+        """See `ports.datasource`."""
+        url, headers, _ = self._read(ref)
+        return RangeRequest(str(check_url(url)), headers, self._http.guard.allow_private)
+
+    def _save(self, file: IO[bytes], url: str, headers: Mapping[str, str], stopped: Callable[[], bool]) -> None:
         """Fetch into a file; after a broken connection or a busy server go on where it stopped, with growing waits that
         begin anew when something came."""
         waits, etag = deque(self._waits_s), ""
         until = time.monotonic() + self._within_s
         while True:
             came = file.tell()
-            begun = Begun(came, etag) if etag and came else None
+            rest = Part(came, etag) if etag and came else None
             try:
-                with self._http.get(url, auth, until - time.monotonic(), begun) as fetched:
+                with self._http.get(url, headers, until - time.monotonic(), rest) as fetched:
                     etag = fetched.etag
                     self._take(fetched, file, url, stopped)
                 return
@@ -124,8 +149,8 @@ class WebFile:
     def take_back(self, ref: DataRef, job_id: str) -> None:
         """There is nothing to take back."""
 
-    def _read(self, ref: DataRef) -> tuple[str, tuple[str, str] | None, str]:
-        """URL, user and password, and the name that programs will see."""
+    def _read(self, ref: DataRef) -> tuple[str, dict[str, str], str]:
+        """URL, the header that says who asks, and the name that programs will see."""
         given = texts(ref, "dataSource", _NAMES, "HttpDataSource")
         url = given.get("url", "")
         try:
@@ -134,7 +159,7 @@ class WebFile:
             raise BadInput("the input cannot be used", [Problem("dataSource.params.url", err.message)]) from err
         user, password = given.get("username", ""), self._password(ref, given)
         name = plain_name(given.get("name", ""), plain_name(unquote(parsed.path)))
-        return url, (user, password) if user or password else None, name
+        return url, basic_auth(user, password) if user or password else {}, name
 
     def _password(self, ref: DataRef, given: Mapping[str, str]) -> str:
         """As it stands in the params where a place is only tried, else as it was sealed."""
@@ -143,4 +168,4 @@ class WebFile:
         return self._credentials.find(ref.account_id, given["secret_id"]).secret_key
 
 
-_fits: type[DataSource] = WebFile
+_fits: tuple[type[DataSource], type[RangedSource]] = (WebFile, WebFile)

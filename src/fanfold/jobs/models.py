@@ -273,6 +273,10 @@ class FileChunk:
     label: str = ""
 
 
+REMOTE = "remote:"
+"""Begins the location of a source file that stays where it lies."""
+
+
 @dataclass(frozen=True, slots=True)
 class RangeChunk:
     """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content."""
@@ -289,6 +293,11 @@ class RangeChunk:
     def size_bytes(self) -> int:
         """The size of the chunk as its app sees it."""
         return len(self.prefix) + self.length + len(self.suffix)
+
+    @property
+    def remote(self) -> bool:
+        """Whether its runner fetches the range."""
+        return self.location.startswith(REMOTE)
 
 
 Chunk = FileChunk | RangeChunk

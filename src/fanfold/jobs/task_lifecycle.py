@@ -39,6 +39,7 @@ class Reason(StrEnum):
     BAD_RESULT = "bad_result"
     CANNOT_START = "cannot_start"
     CHUNK_CHANGED = "chunk_changed"
+    SOURCE_UNAVAILABLE = "source_unavailable"
     DISK_FULL = "disk_full"
     OUT_OF_MEMORY = "out_of_memory"
     TOO_MANY_PROCESSES = "too_many_processes"

@@ -86,7 +86,7 @@ class AddressGuard:
     """Resolves names to addresses that may be connected to."""
 
     def __init__(self, *, allow_private: bool = False) -> None:
-        self._allow_private = allow_private
+        self.allow_private = allow_private
 
     def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host, each fit to be connected to as it stands.
@@ -95,7 +95,7 @@ class AddressGuard:
         service does not answer.
         """
         found = _resolved(host, port)
-        if not self._allow_private:
+        if not self.allow_private:
             for text in found:
                 rule = rule_against(ipaddress.ip_address(text.partition("%")[0]))
                 if rule:

@@ -1,18 +1,16 @@
 """HTTP to a URL that a stranger chose: only http and https, only checked addresses, few redirects, each checked too,
 and an end in time. Bytes come as they are sent.
 
-The check sits where the connection is made: the address that was checked is the one that is connected to, and the name
-goes only into TLS and the Host header. Proxies of the environment are not used: they would connect elsewhere.
+Proxies of the environment are not used: they would connect elsewhere.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import ssl
-import time
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import httpcore
 import httpx
@@ -20,76 +18,76 @@ import httpx
 from fanfold import __version__
 from fanfold.errors import BadInput, Unavailable
 from fanfold.net.addresses import AddressGuard
+from fanfold.net.connect import LIMITS, checked_pool
 
 MOST_REDIRECTS = 5
-CONNECT_S = 10.0
-SILENT_S = 30.0
-"""A server that sends nothing for so long is given up."""
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"fanfold/{__version__}"}
 _SCHEMES = ("http", "https")
 _PASSING = (408, 425, 429)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An answer whose body is still to come. `size_bytes` is what the server announced of it, None where it did not;
-    `offset` is where in the whole it begins; `etag` is a strong name of the content, "" where there is none."""
+    `offset` is where in the whole it begins; `etag` is a strong name of the content, "" where there is none;
+    `whole_bytes` is the size of the whole where only a part was sent."""
 
     size_bytes: int | None
     body: Iterator[bytes]
     offset: int = 0
     etag: str = ""
+    whole_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What of an answer is there already, and the name of the content it is of."""
+class Part:
+    """What of the content at a URL is wanted: the bytes from `offset` on. With an `etag` only those of that very
+    content: of another one the whole is sent instead."""
 
-    size_bytes: int
-    etag: str
+    offset: int
+    etag: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What asks for it."""
+        asked = {"Range": f"bytes={self.offset}-"}
+        return asked | {"If-Range": self.etag} if self.etag else asked
 
 
 class NothingToResume(Unavailable):
-    """The server has no bytes behind those that were begun: its content is another one now."""
+    """The server has no bytes where the wanted part begins: its content is another one."""
 
 
 class GuardedHttp:
     """Fetches URLs that strangers choose."""
 
     def __init__(self, guard: AddressGuard) -> None:
-        self._guard = guard
-        self._tls: ssl.SSLContext | None = None
+        self.guard = guard
 
     @contextlib.contextmanager
-    def get(
-        self, url: str, auth: tuple[str, str] | None, within_s: float, begun: Begun | None = None
-    ) -> Iterator[Fetched]:
-        """GET a URL, or the rest of what was begun where the server still has that very content; everything, the body
-        included, within some seconds.
+    def get(self, url: str, headers: Mapping[str, str], within_s: float, part: Part | None = None) -> Iterator[Fetched]:
+        """GET a URL, or a part of it where the server can; everything, the body included, within some seconds.
 
         Raises BadInput for a URL, address or answer that is a definite no, Unavailable where trying later may help.
         """
-        request = _request(url, auth, begun)
-        pool = httpcore.ConnectionPool(
-            ssl_context=self._context(),
-            network_backend=_CheckedNetwork(self._guard, time.monotonic() + within_s),
-            retries=0,
+        request = httpx.Request(
+            "GET", check_url(url), headers={**_HEADERS, **headers, **(part.headers if part else {})}
         )
+        pool = checked_pool(self.guard, within_s)
         with pool, _translated(url), httpx.Client(transport=_Transport(pool), trust_env=False) as client:
             response = _final(client, request)
             try:
-                if begun is not None and response.status_code == 416:
-                    raise NothingToResume(f"{shown(url)} has no more bytes than {begun.size_bytes}")
-                offset = _offset(response, begun)
-                _check_answer(response, url, 206 if offset else 200)
-                yield Fetched(_announced(response), response.iter_raw(), offset, _strong_etag(response))
+                yield _fetched(response, url, part)
             finally:
                 response.close()
 
-    def _context(self) -> ssl.SSLContext:
-        self._tls = self._tls or httpx.create_ssl_context(trust_env=False)
-        return self._tls
+
+def basic_auth(user: str, password: str) -> dict[str, str]:
+    """The header that says who asks."""
+    pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
 
 
 def shown(url: str) -> str:
@@ -118,14 +116,6 @@ def check_url(url: str) -> httpx.URL:
     return parsed
 
 
-def _request(url: str, auth: tuple[str, str] | None, begun: Begun | None) -> httpx.Request:
-    rest = {"Range": f"bytes={begun.size_bytes}-", "If-Range": begun.etag} if begun is not None else {}
-    request = httpx.Request("GET", check_url(url), headers=_HEADERS | rest)
-    if auth is not None:
-        request = next(httpx.BasicAuth(*auth).auth_flow(request))
-    return request
-
-
 def _final(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     """The answer behind all redirects; credentials do not follow to another host."""
     for _ in range(MOST_REDIRECTS + 1):
@@ -144,12 +134,19 @@ def _final(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     raise BadInput(f"the server redirects more than {MOST_REDIRECTS} times")
 
 
-def _offset(response: httpx.Response, begun: Begun | None) -> int:
-    """Where the body begins: behind what was begun, or at the start again."""
-    if begun is None or response.status_code != 206:
-        return 0
-    told = response.headers.get("content-range", "")
-    return begun.size_bytes if told.startswith(f"bytes {begun.size_bytes}-") else 0
+def _fetched(response: httpx.Response, url: str, part: Part | None) -> Fetched:
+    """The answer, checked: the whole, or the part that was wanted."""
+    if part is not None and response.status_code == 416:
+        raise NothingToResume(f"{shown(url)} has no byte {part.offset}")
+    match = None
+    if part is not None and response.status_code == 206:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if part is None or match is None or int(match[1]) != part.offset:
+        _check_answer(response, url, 200)
+        return Fetched(_announced(response), response.iter_raw(), 0, _strong_etag(response))
+    _check_answer(response, url, 206)
+    whole = None if match[3] == "*" else int(match[3])
+    return Fetched(_announced(response), response.iter_raw(), part.offset, _strong_etag(response), whole)
 
 
 def _strong_etag(response: httpx.Response) -> str:
@@ -196,9 +193,8 @@ class _Transport(httpx.BaseTransport):
         """Send one request."""
         url = request.url
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        limits = {"connect": CONNECT_S, "read": SILENT_S, "write": SILENT_S, "pool": CONNECT_S}
         sent = httpcore.Request(
-            request.method, target, headers=request.headers.raw, content=b"", extensions={"timeout": limits}
+            request.method, target, headers=request.headers.raw, content=b"", extensions={"timeout": LIMITS}
         )
         got = self._pool.handle_request(sent)
         assert isinstance(got.stream, Iterable)
@@ -217,75 +213,3 @@ class _Body(httpx.SyncByteStream):
     def close(self) -> None:
         """Let go of the connection."""
         self._response.close()
-
-
-class _CheckedNetwork(httpcore.NetworkBackend):
-    """Connects to checked addresses only, and ends everything at a time of the monotonic clock."""
-
-    def __init__(self, guard: AddressGuard, until: float) -> None:
-        self._guard = guard
-        self._until = until
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first address of a host that answers; all of them are checked before."""
-        failure: Exception = httpcore.ConnectError(f"no address of '{host}' answers")
-        for address in self._guard.addresses(host, port):
-            try:
-                stream = self._plain.connect_tcp(address, port, _left(self._until, timeout), local_address)
-                return _TimedStream(stream, self._until)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as err:
-                failure = err
-        raise failure
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        """Never."""
-        raise httpcore.ConnectError("sockets of this machine are not connected to")
-
-
-class _TimedStream(httpcore.NetworkStream):
-    """A connection that does nothing after its time, however slowly the other side sends."""
-
-    def __init__(self, stream: httpcore.NetworkStream, until: float) -> None:
-        self._stream = stream
-        self._until = until
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Some bytes."""
-        return self._stream.read(max_bytes, _left(self._until, timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """All of the bytes."""
-        self._stream.write(buffer, _left(self._until, timeout))
-
-    def close(self) -> None:
-        """Close it."""
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """The same connection, encrypted; the certificate must be the name's."""
-        stream = self._stream.start_tls(ssl_context, server_hostname, _left(self._until, timeout))
-        return _TimedStream(stream, self._until)
-
-    def get_extra_info(self, info: str) -> Any:
-        """What the connection knows of itself."""
-        return self._stream.get_extra_info(info)
-
-
-def _left(until: float, timeout: float | None) -> float:
-    """Seconds that are left, at most `timeout`; raises ReadTimeout when there are none."""
-    left = until - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout("its time is over")
-    return left if timeout is None else min(left, timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from fanfold.errors import BadInput, OutOfSpace, Unavailable
 from fanfold.jobs.contract import BYPASS_FILE
 from fanfold.jobs.lifecycle import SourceStaged, Waited
 from fanfold.jobs.models import Job, Role
+from fanfold.pipeline.expanding import Expander
 from fanfold.pipeline.tools import StageResult, Tools, engine_task, failed
 from fanfold.pipeline.unwanted import Unwanted
 from fanfold.ports.datasource import SourceFile, Staging
@@ -27,8 +29,8 @@ def fetch(job: Job, tools: Tools) -> StageResult:
     folder.make()
     seen = _Seen()
     try:
-        staging = Staging(job.id, folder.source, Unwanted(job, tools))
-        files = tools.sources(job.data_source).list_source(job.data_source, staging)
+        staging = Staging(job.id, folder.source, Unwanted(job, tools), tools.planners.plan_of(job) is not None)
+        files = _expanded(job, tools, staging, tools.sources(job.data_source).list_source(job.data_source, staging))
         folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
     except BadInput as err:
         return failed("bad_source", str(err))
@@ -45,6 +47,18 @@ def fetch(job: Job, tools: Tools) -> StageResult:
         return StageResult(event)
     folder.write_lines(folder.partition_inputs, _inputs(job, tools))
     return StageResult(event, (engine_task(job, Role.PARTITIONER, tools),))
+
+
+def _expanded(job: Job, tools: Tools, staging: Staging, files: Iterator[SourceFile]) -> Iterator[SourceFile]:
+    """The files as their splitter can read them."""
+    if not tools.planners.reads_text(job):
+        yield from files
+        return
+    expander = Expander(tools.workspace.effects, staging.folder, tools.max_expanded_bytes, staging.stopped)
+    opened = tools.planners.reader(job.data_source)
+    for file in files:
+        with closing(opened(file)) as reading:
+            yield expander.expanded(file, reading.read)
 
 
 def _try_again_at(job: Job, tools: Tools) -> datetime:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
-from fanfold.jobs.models import AttemptKey, Job, JsonObject, Role, Task, TaskKey
+from fanfold.jobs.models import AttemptKey, Chunk, DataRef, Job, JsonObject, RangeChunk, Role, Task, TaskKey
 from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.workspace import JobFolder, Workspace
+from fanfold.ports.datasource import DataSource, range_request
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.ports.secrets import ProgramSecrets
 
@@ -24,16 +26,23 @@ class OrderMaker:
     each order and kept nowhere."""
 
     def __init__(
-        self, workspace: Workspace, python: tuple[str, ...], own_python: tuple[str, ...], secrets: ProgramSecrets
+        self,
+        workspace: Workspace,
+        python: tuple[str, ...],
+        own_python: tuple[str, ...],
+        secrets: ProgramSecrets,
+        sources: Callable[[DataRef], DataSource],
     ) -> None:
         self._workspace = workspace
         self._secrets = secrets
+        self._sources = sources
         self._python = python
         self._own_python = own_python
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
 
     def order(self, job: Job, task: Task) -> RunOrder:
-        """The order for the current attempt of a task; BadInput where its block cannot have its secrets (any more)."""
+        """The order for the current attempt of a task; BadInput where its block cannot have its secrets, or the job's
+        source its own (any more)."""
         role = task.key.role
         folder = self._workspace.job(job.id)
         common = self._common(job, role)
@@ -43,12 +52,18 @@ class OrderMaker:
             device=replace(common.device, memory_bytes=memory),
             attempt=task.attempt_key,
             number=task.attempt,
-            inputs=() if task.chunk is None else (Input(contract.CHUNK_FILE, chunk=task.chunk),),
+            inputs=() if task.chunk is None else (self._chunk(job, task.chunk),),
             inputs_file=self._inputs_file(folder, role),
             env=common.env | self._environment(job, task, folder),
             secrets=self._secrets_of(job, role),
             avoid_runner=task.runner if task.failures or task.losses else "",
         )
+
+    def _chunk(self, job: Job, chunk: Chunk) -> Input:
+        request = None
+        if isinstance(chunk, RangeChunk) and chunk.remote:
+            request = range_request(self._sources(job.data_source), job.data_source, chunk.location)
+        return Input(contract.CHUNK_FILE, chunk=chunk, request=request)
 
     def _common(self, job: Job, role: Role) -> RunOrder:
         """What all orders of a job's role share, made once a round."""

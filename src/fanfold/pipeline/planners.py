@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fanfold.builtin import registry
 from fanfold.builtin.planning import InputRefused
 from fanfold.errors import BadInput
-from fanfold.jobs.models import Job, RangeChunk
-from fanfold.pipeline.tools import Plan, Planners
-from fanfold.ports.datasource import SourceFile
+from fanfold.jobs.models import DataRef, Job, RangeChunk
+from fanfold.net.ranges import RangeClient
+from fanfold.pipeline.tools import PieceReader, Plan, Planners
+from fanfold.ports.datasource import DataSource, SourceFile, range_request
 
 if TYPE_CHECKING:
     from fanfold.builtin.planning import Plan as BuiltinPlan
+    from fanfold.builtin.planning import Source
+
+PLAN_WITHIN_S = 12 * 3600.0
+MOST_AHEAD_BYTES = 4 * 1024 * 1024
 
 
 class BuiltinPlanners:
-    """Plans of built-in splitters over files of this machine."""
+    """Plans of built-in splitters over files of this machine and those that stay elsewhere."""
+
+    def __init__(self, sources: Callable[[DataRef], DataSource]) -> None:
+        self._sources = sources
 
     def plan_of(self, job: Job) -> Plan | None:
         """See `pipeline.tools`; a `bypass` source has no bytes to plan over."""
-        block = job.blocks.partitioner if job.blocks else None
-        if block is None or not block.builtin or job.data_source.descriptor == "bypass":
-            return None
-        plan = registry.load("partitioner", block.name).plan
-        return None if plan is None else partial(_planned, plan)
+        plan = _splitter(job).plan if _is_planned(job) else None
+        return None if plan is None else partial(_planned, plan, self.reader(job.data_source))
+
+    def reads_text(self, job: Job) -> bool:
+        """See `pipeline.tools`."""
+        return _is_planned(job) and _splitter(job).reads_text
+
+    def reader(self, ref: DataRef) -> Callable[[SourceFile], PieceReader]:
+        """See `pipeline.tools`."""
+        return partial(self._opened, ref, Window())
+
+    def _opened(self, ref: DataRef, window: Window, file: SourceFile) -> LocalSource | RemoteSource:
+        if not file.remote:
+            return LocalSource(file)
+        request = range_request(self._sources(ref), ref, file.location)
+        return RemoteSource(file, RangeClient(request, file.etag, PLAN_WITHIN_S), window)
 
 
-class _LocalSource:
+class LocalSource:
     """A source file that is read in pieces; open only while it is read."""
 
     def __init__(self, file: SourceFile) -> None:
@@ -47,23 +67,82 @@ class _LocalSource:
         os.close(self._descriptor)
 
 
-def _planned(plan: BuiltinPlan, files: Sequence[SourceFile], params: Mapping[str, Any]) -> Iterator[RangeChunk]:
-    opened: list[_LocalSource] = []
-    try:
-        for file in files:
-            opened.append(_LocalSource(file))  # noqa: PERF401 - those opened before one fails must be closed
-        for chunk in plan(opened, params):
-            file = files[chunk.source]
-            yield RangeChunk(
-                file.location, file.etag, chunk.offset, chunk.length, chunk.prefix, chunk.suffix, chunk.label
-            )
-    except InputRefused as err:
-        raise BadInput(str(err)) from err
-    except FileNotFoundError as err:
-        raise BadInput(f"the input '{err.filename}' is gone") from err
-    finally:
-        for source in opened:
-            source.close()
+class Window:
+    """The piece that was read last of all remote files of a plan, so that many files need no more memory than one."""
+
+    def __init__(self) -> None:
+        self.client: RangeClient | None = None
+        self.start = 0
+        self.data = b""
+        self._ahead = 0
+
+    @property
+    def end(self) -> int:
+        """Where it ends in its file."""
+        return self.start + len(self.data)
+
+    def move(self, client: RangeClient, offset: int, length: int, size_bytes: int) -> None:
+        """Read another piece. Who reads one behind the other gets ever larger ones ahead."""
+        if client is not self.client:
+            if self.client is not None:
+                self.client.close()
+            self.client, self.start, self.data = client, 0, b""
+        follows = offset == self.end and offset
+        self._ahead = min(2 * max(self._ahead, length), MOST_AHEAD_BYTES) if follows else 0
+        wanted = min(max(length, self._ahead), size_bytes - offset)
+        self.start, self.data = offset, client.read(offset, wanted)
+
+
+class RemoteSource:
+    """A source file that stays where it lies."""
+
+    def __init__(self, file: SourceFile, client: RangeClient, window: Window) -> None:
+        self.name = file.name
+        self.size_bytes = file.size_bytes
+        self._client = client
+        self._window = window
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, at most `length`."""
+        window = self._window
+        length = max(0, min(length, self.size_bytes - offset))
+        if window.client is not self._client or not window.start <= offset <= offset + length <= window.end:
+            window.move(self._client, offset, length, self.size_bytes)
+        begin = offset - window.start
+        return window.data[begin : begin + length]
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+def _is_planned(job: Job) -> bool:
+    return job.blocks is not None and job.blocks.partitioner.builtin and job.data_source.descriptor != "bypass"
+
+
+def _splitter(job: Job) -> registry.BuiltinBlock:
+    assert job.blocks is not None
+    return registry.load("partitioner", job.blocks.partitioner.name)
+
+
+def _planned(
+    plan: BuiltinPlan,
+    opened: Callable[[SourceFile], PieceReader],
+    files: Sequence[SourceFile],
+    params: Mapping[str, Any],
+) -> Iterator[RangeChunk]:
+    with ExitStack() as stack:
+        try:
+            sources: list[Source] = [stack.enter_context(closing(opened(file))) for file in files]
+            for chunk in plan(sources, params):
+                file = files[chunk.source]
+                yield RangeChunk(
+                    file.location, file.etag, chunk.offset, chunk.length, chunk.prefix, chunk.suffix, chunk.label
+                )
+        except InputRefused as err:
+            raise BadInput(str(err)) from err
+        except FileNotFoundError as err:
+            raise BadInput(f"the input '{err.filename}' is gone") from err
 
 
 _fits: type[Planners] = BuiltinPlanners

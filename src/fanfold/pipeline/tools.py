@@ -18,11 +18,35 @@ from fanfold.ports.store import Store
 Plan = Callable[[Sequence[SourceFile], Mapping[str, Any]], Iterator[RangeChunk]]
 
 
+class PieceReader(Protocol):
+    """One source file, open to be read in pieces."""
+
+    @property
+    def name(self) -> str:
+        """Its name as programs see it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size when it was listed."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, at most `length`; fewer only at the end of the file."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class Planners(Protocol):
     """Finds the plan function of a built-in splitter."""
 
     def plan_of(self, job: Job) -> Plan | None:
         """The plan function of a job's partitioner; None where its program must be run over the input."""
+
+    def reads_text(self, job: Job) -> bool:
+        """Whether a job's partitioner is planned and reads text, so that compressed input is expanded for it."""
+
+    def reader(self, ref: DataRef) -> Callable[[SourceFile], PieceReader]:
+        """What opens files of a source one by one to be read in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +63,7 @@ class Tools:
     clamp_oversize: bool = False
     max_partitioning: int = 4
     fail_when_full: bool = False
+    max_expanded_bytes: int = 100 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)

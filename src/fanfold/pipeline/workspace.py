@@ -137,7 +137,7 @@ class Workspace:
     def __init__(self, root: Path, effects: Effects) -> None:
         self.root = root
         self.scratch = root / "scratch"
-        self._effects = effects
+        self.effects = effects
 
     def at_work(self) -> Iterator[Path]:
         """The folders that attempts work in, and those that were left; each is named `<job>.<attempt>`."""
@@ -149,25 +149,25 @@ class Workspace:
         left = [path for path in self.at_work() if path.name not in working]
         for path in left:
             with contextlib.suppress(OSError):
-                self._effects.remove_tree(path)
+                self.effects.remove_tree(path)
         return len(left)
 
     def drop_scratch(self) -> None:
         """Remove it whole: at start, when no runner works."""
         with contextlib.suppress(OSError):
-            self._effects.remove_tree(self.scratch)
+            self.effects.remove_tree(self.scratch)
 
     def keep_ballast(self) -> None:
         """Reserve the space that is given free when the disk is full, so that what happened can still be written."""
-        self._effects.reserve(self.root / BALLAST, BALLAST_BYTES)
+        self.effects.reserve(self.root / BALLAST, BALLAST_BYTES)
 
     def drop_ballast(self) -> None:
         """Give that space free; safe to repeat."""
-        self._effects.remove_file(self.root / BALLAST)
+        self.effects.remove_file(self.root / BALLAST)
 
     def job(self, job_id: str) -> JobFolder:
         """One job's folder, there or not."""
-        return JobFolder(self.root / "jobs" / job_id, self._effects)
+        return JobFolder(self.root / "jobs" / job_id, self.effects)
 
     def job_ids(self) -> list[str]:
         """The jobs that have a folder."""
@@ -181,13 +181,13 @@ class Workspace:
     def cache(self, account_id: str, *, imported: bool = False) -> Path:
         """The cache that an account's own programs share, or another one, its imported programs; made at first use."""
         path = self.root / "caches" / ("imported" if imported else "user") / account_id
-        self._effects.make_folder(path)
+        self.effects.make_folder(path)
         return path
 
     def shared_cache(self) -> Path:
         """The cache that everybody's programs read; made at first use."""
         path = self.root / "caches" / "shared"
-        self._effects.make_folder(path)
+        self.effects.make_folder(path)
         return path
 
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from fanfold.jobs.models import DataRef, ResultFile
+from fanfold.jobs.models import REMOTE, DataRef, ResultFile
+from fanfold.ports.executor import RangeRequest
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a source: its name as programs see it, where its bytes are, size, and a tag of its content."""
+    """One file of a source: its name as programs see it, where its bytes are, size, and a tag of its content.
+
+    The location is an absolute path on this machine; or, of a file that stays where it lies, REMOTE and what its source
+    knows it by.
+    """
 
     name: str
     location: str
     size_bytes: int
     etag: str
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is read in ranges from where it lies."""
+        return self.location.startswith(REMOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +75,12 @@ class OutputFile:
 @dataclass(frozen=True, slots=True)
 class Staging:
     """What a source may use to bring its files within reach: a folder of the job's storage, made at first use, and the
-    question whether to give up, by raising Unavailable."""
+    question whether to give up, by raising Unavailable. Where `direct`, large files may stay where they are."""
 
     job_id: str
     folder: Path
     stopped: Callable[[], bool]
+    direct: bool = False
 
 
 class DataSource(Protocol):
@@ -82,7 +93,7 @@ class DataSource(Protocol):
         """Refuse what `check_source` refuses, with no job; else what is there, within some seconds."""
 
     def list_source(self, ref: DataRef, staging: Staging) -> Iterator[SourceFile]:
-        """The files of the source in name order, each now at its `location` on this machine; safe to repeat."""
+        """The files of the source in name order, each now at its `location`; safe to repeat."""
 
     def check_destination(self, ref: DataRef) -> None:
         """Refuse a destination that is malformed or not writable."""
@@ -95,3 +106,17 @@ class DataSource(Protocol):
 
     def take_back(self, ref: DataRef, job_id: str) -> None:
         """Remove what a delivery of this job wrote; safe to repeat."""
+
+
+@runtime_checkable
+class RangedSource(Protocol):
+    """A data source whose files can be read in ranges from where they lie."""
+
+    def request(self, ref: DataRef, location: str) -> RangeRequest:
+        """How ranges of a remote file are asked for; good for an hour at least."""
+
+
+def range_request(source: DataSource, ref: DataRef, location: str) -> RangeRequest:
+    """How ranges of a remote file are asked for; only a RangedSource names one."""
+    assert isinstance(source, RangedSource), f"'{ref.descriptor}' has no remote files"
+    return source.request(ref, location)

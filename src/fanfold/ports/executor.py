@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,15 +13,29 @@ from fanfold.jobs.task_lifecycle import Outcome
 
 
 @dataclass(frozen=True, slots=True)
+class RangeRequest:
+    """How ranges of a remote file are asked for: by GET with these headers; `allow_private` as the server's setting.
+
+    URL and headers may hold a credential: they are in no log and no store.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One file to stage in: `name` below the folder the program reads, and where its bytes are.
 
-    `location` is an absolute path, or a key of the job's folder; with `chunk` set, the chunk says it.
+    `location` is an absolute path, or a key of the job's folder; with `chunk` set, the chunk says it; with `request`
+    set, the chunk's range is fetched.
     """
 
     name: str
     location: str = ""
     chunk: Chunk | None = None
+    request: RangeRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,11 @@ class RunOrder:
     device: Device = field(default_factory=Device)
     hash_results: bool = True
     avoid_runner: str = ""
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its input must first be fetched from elsewhere."""
+        return any(item.request is not None for item in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the server is seen at once. When the server is gone, the program is killed and t
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
@@ -128,7 +129,7 @@ class RunnerLoop:
         while self._run is None and self._waiting and self._open:
             run = self._new_run(self._waiting.popleft())
             self._run, self._told_start = run, False
-            run.begin()
+            run.begin(self._listen)
             if run.running is None:
                 run.clean()
                 self._run = None
@@ -142,6 +143,13 @@ class RunnerLoop:
         if contract.USER_CACHE_DIR in order.env:
             run.watch(self._caches.of(order.env[contract.USER_CACHE_DIR]))
         return run
+
+    def _listen(self) -> None:
+        """Obey what came while an input is fetched; without a server nobody wants it."""
+        while self._open and select.select([self._channel], [], [], 0)[0]:
+            self._on_channel()
+        if not self._open and self._run is not None:
+            self._run.stop(Reason.ABORTED)
 
     def _on_output(self) -> None:
         if self._run is not None and self._run.running is not None and not self._run.on_output():
@@ -160,7 +168,7 @@ class RunnerLoop:
                 self._selector.unregister(descriptor)
         ended = run.take_end()
         self._run = None
-        if run.settles_soon():
+        if run.settles_soon() and not (self._waiting and self._waiting[0].fetches):
             self._start_next()  # its program runs while this one's result is brought to disk
         run.settle(ended)
         self._report(run)

@@ -16,7 +16,7 @@ from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
 from fanfold.jobs.failures import Cause
 from fanfold.jobs.models import AttemptKey, Role, TaskKey, Usage
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
-from fanfold.ports.executor import Input, RunOrder, Told
+from fanfold.ports.executor import Input, RangeRequest, RunOrder, Told
 
 Message = dict[str, Any]
 
@@ -74,7 +74,14 @@ def order_json(order: RunOrder) -> Message:
 
 
 def _input_json(item: Input) -> list[Any]:
-    return [item.name, item.location, None if item.chunk is None else chunk_json(item.chunk)]
+    chunk = None if item.chunk is None else chunk_json(item.chunk)
+    asked = item.request
+    return [item.name, item.location, chunk, asked and [asked.url, dict(asked.headers), asked.allow_private]]
+
+
+def _input_of(data: list[Any]) -> Input:
+    name, location, chunk, asked = data
+    return Input(name, location, chunk and chunk_of(chunk), asked and RangeRequest(*asked))
 
 
 def order_of(data: Message) -> RunOrder:
@@ -85,10 +92,7 @@ def order_of(data: Message) -> RunOrder:
         **{name: data[name] for name in _ORDER_PLAIN},
         interpreter=tuple(data["interpreter"]),
         preload=tuple(data["preload"]),
-        inputs=tuple(
-            Input(name, location, None if chunk is None else chunk_of(chunk))
-            for name, location, chunk in data["inputs"]
-        ),
+        inputs=tuple(map(_input_of, data["inputs"])),
         device=Device(cores, memory, tuple(gpus)),
     )
 

@@ -13,8 +13,10 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from fanfold.effects import Effects
@@ -30,7 +32,17 @@ from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Wal
 from fanfold.runner.disk_use import DiskWatch, Use, size_text
 from fanfold.runner.kept_log import DISK_IS_FULL
 from fanfold.runner.logs import AttemptLog
-from fanfold.runner.staging import BadResult, ChunkChanged, Staged, TooLarge, is_small, stage_in, stage_out
+from fanfold.runner.staging import (
+    BadResult,
+    ChunkChanged,
+    SourceAway,
+    Staged,
+    TooLarge,
+    Unwanted,
+    is_small,
+    stage_in,
+    stage_out,
+)
 from fanfold.runner.verdict import why_failed
 
 READ_BYTES = 256 * 1024
@@ -111,14 +123,19 @@ class Run:
         """End the program too when this tells that a limit was passed."""
         self._watches.append(watch)
 
-    def begin(self) -> None:
-        """Stage in and start; afterwards it is `running`, or has an `outcome` already."""
+    def begin(self, listen: Callable[[], None] = lambda: None) -> None:
+        """Stage in and start; afterwards it is `running`, or has an `outcome` already. Where that takes long, `listen`
+        is called again and again, and may `stop` it."""
         try:
             self._make_folders()
-            self._given = stage_in(self.order, self._folders.reads, self._effects)
+            self._given = self._staged(listen)
             self.running = self._platform.start(self._program())
+        except Unwanted:
+            self.outcome = GivenBack(self.order.attempt, self._clock.now())
         except ChunkChanged as err:
             self._fail(Reason.CHUNK_CHANGED, str(err), final=True)
+        except SourceAway as err:
+            self._fail(Reason.SOURCE_UNAVAILABLE, str(err))
         except OutOfSpace as err:
             self._fail(Reason.DISK_FULL, str(err))
         except OSError as err:
@@ -131,6 +148,16 @@ class Run:
     def _watch_of_its_own(self) -> DiskWatch:
         rules, given = self._rules, Use(self._given.size_bytes, self._given.entries)
         return DiskWatch(self._folders.scratch, rules.max_disk_bytes, rules.max_files, self._clock, given=given)
+
+    def _staged(self, listen: Callable[[], None]) -> Staged:
+        given = stage_in(self.order, self._folders.reads, self._effects, partial(self._unwanted, listen))
+        if self._why is not None:
+            raise Unwanted
+        return given
+
+    def _unwanted(self, listen: Callable[[], None]) -> bool:
+        listen()
+        return self._why is not None
 
     def _make_folders(self) -> None:
         if self._folders.scratch.exists():
@@ -229,9 +256,11 @@ class Run:
 
     def stop(self, why: Reason) -> None:
         """End the program: TERM now, KILL after the grace. Safe to repeat."""
-        if self.running is None or self._kill_at is not None:
+        if self._kill_at is not None or self._has_ended:
             return
         self._why = why
+        if self.running is None:
+            return
         self._kill_at = self._clock.monotonic() + self._kill_grace_s
         self.running.terminate()
 

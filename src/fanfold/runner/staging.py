@@ -13,15 +13,17 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanfold.effects import Effects, copy_bytes, enough_space, etag_of
+from fanfold.effects import COPY_BYTES, Effects, copy_bytes, enough_space, etag_of
+from fanfold.errors import BadInput, OutOfSpace, Unavailable
 from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
-from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.executor import Input, RangeRequest, RunOrder
 from fanfold.runner.disk_use import size_text
 
+FETCH_WITHIN_S = 6 * 3600.0
 INLINE_FILES = 100
 MANIFEST_FILE = ".fanfold-manifest.jsonl"
 """Lists the files of a result with more than INLINE_FILES, one JSON array [path, size_bytes, sha256] a line."""
@@ -36,6 +38,14 @@ _READ_BYTES = 1 << 20
 
 class ChunkChanged(Exception):
     """A source or chunk file is not what it was when the chunks were made."""
+
+
+class SourceAway(Exception):
+    """The server that a chunk's range is fetched from does not give it: a sentence."""
+
+
+class Unwanted(Exception):
+    """Nobody wants the input any more."""
 
 
 class BadResult(Exception):
@@ -54,8 +64,9 @@ class Staged:
     size_bytes: int = 0
 
 
-def stage_in(order: RunOrder, target: Path, effects: Effects) -> Staged:
-    """Put the program's input into `target`. Raises ChunkChanged, OutOfSpace."""
+def stage_in(order: RunOrder, target: Path, effects: Effects, unwanted: Callable[[], bool]) -> Staged:
+    """Put the program's input into `target`. `unwanted` is asked again and again where that
+    takes long. Raises ChunkChanged, SourceAway, Unwanted, OutOfSpace."""
     entries, total = 0, 0
     for item in _inputs(order):
         place = target / item.name
@@ -63,7 +74,7 @@ def stage_in(order: RunOrder, target: Path, effects: Effects) -> Staged:
             place.parent.mkdir(parents=True, exist_ok=True)
             entries += len(place.parent.relative_to(target).parts)
         try:
-            total += _stage(order, item, place, effects)
+            total += _stage(order, item, place, effects, unwanted)
             entries += 1
         except (FileNotFoundError, PermissionError, EOFError) as err:
             where = item.location or (item.chunk.key if isinstance(item.chunk, FileChunk) else item.name)
@@ -71,7 +82,12 @@ def stage_in(order: RunOrder, target: Path, effects: Effects) -> Staged:
     return Staged(entries, total)
 
 
-def _stage(order: RunOrder, item: Input, place: Path, effects: Effects) -> int:
+def _stage(order: RunOrder, item: Input, place: Path, effects: Effects, unwanted: Callable[[], bool]) -> int:
+    if item.request is not None:
+        assert isinstance(item.chunk, RangeChunk)
+        effects.about_to("fetch", place.name)
+        _fetch(item.request, item.chunk, place, unwanted)
+        return item.chunk.size_bytes
     if item.chunk is not None:
         return _stage_chunk(order, item.chunk, place, effects)
     if not item.location:
@@ -106,6 +122,25 @@ def _stage_chunk(order: RunOrder, chunk: Chunk, place: Path, effects: Effects) -
     else:
         _stage_range(chunk, place, effects)
     return chunk.size_bytes
+
+
+def _fetch(request: RangeRequest, chunk: RangeChunk, place: Path, unwanted: Callable[[], bool]) -> None:
+    from fanfold.net.ranges import ContentChanged, RangeClient  # most runners never need it, and it takes 60 ms
+
+    client = RangeClient(request, chunk.etag, FETCH_WITHIN_S)
+    try:
+        with enough_space(place), open(place, "wb", buffering=COPY_BYTES) as target:
+            target.write(chunk.prefix)
+            target.writelines(client.pieces(chunk.offset, chunk.length, unwanted))
+            target.write(chunk.suffix)
+    except ContentChanged as err:
+        raise ChunkChanged(str(err)) from err
+    except (BadInput, Unavailable) as err:
+        if isinstance(err, OutOfSpace):
+            raise
+        raise SourceAway(str(err)) from err
+    finally:
+        client.close()
 
 
 def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:

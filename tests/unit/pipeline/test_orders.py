@@ -12,11 +12,14 @@ from fanfold.jobs.task_lifecycle import Reason
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.workspace import Workspace
 from fanfold.services.caller_secrets import CallerSecrets
+from fanfold.wiring import local_sources
 from tests.values import BLOCKS, a_job, a_task
 
 
 def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_path: Path) -> None:
-    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}))
+    orders = OrderMaker(
+        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+    )
     blocks = replace(BLOCKS, app=replace(BLOCKS.app, imported=True))
     job = a_job(blocks=blocks)
     caches = {role: orders.order(job, a_task(role=role)).env[contract.USER_CACHE_DIR] for role in Role}
@@ -27,7 +30,9 @@ def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_pa
 
 def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_asked(tmp_path: Path) -> None:
     environment = {"KEY": "s3cret-value", "OTHER": "x"}
-    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets(environment))
+    orders = OrderMaker(
+        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets(environment), local_sources(Effects())
+    )
     manifest = {**BLOCKS.app.manifest, "platform_config": {"secrets": ["key"]}}
     job = a_job(blocks=replace(BLOCKS, app=replace(BLOCKS.app, builtin=False, manifest=manifest)))
     given = {role: orders.order(job, a_task(role=role)) for role in Role}
@@ -52,7 +57,9 @@ def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_aske
 def test_memory_grows_only_after_it_ran_out_and_only_up_to_what_the_job_allows(
     reason: str, failures: int, most_gib: float | None, expected_gib: int, tmp_path: Path
 ) -> None:
-    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}))
+    orders = OrderMaker(
+        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+    )
     most = None if most_gib is None else int(most_gib * 1024**3)
     job = a_job(blocks=BLOCKS, config=JobConfig(max_memory_bytes=most))
     order = orders.order(job, a_task(reason=reason, failures=failures))

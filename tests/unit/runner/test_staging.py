@@ -51,7 +51,7 @@ def staged(tmp_path: Path, *inputs: Input, inputs_file: str = "") -> dict[str, b
     order = RunOrder(
         AttemptKey(TaskKey("job", Role.APP, 0), 1), 1, str(tmp_path), "", "", "", inputs=inputs, inputs_file=inputs_file
     )
-    size = stage_in(order, target, Effects()).size_bytes
+    size = stage_in(order, target, Effects(), lambda: False).size_bytes
     found = {str(path.relative_to(target)): path.read_bytes() for path in sorted(target.rglob("*")) if path.is_file()}
     assert size == sum(map(len, found.values()))
     return found
