@@ -6,11 +6,11 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from fanfold.jobs.blocks import Device
+from fanfold.jobs.chunks import FileChunk, RangeChunk
 from fanfold.jobs.models import (
     AttemptKey,
     BlockTags,
     DataRef,
-    FileChunk,
     Job,
     JobBlocks,
     JobConfig,
@@ -19,7 +19,6 @@ from fanfold.jobs.models import (
     OnFailure,
     PinnedBlock,
     Priority,
-    RangeChunk,
     Regions,
     ResultFile,
     ResultManifest,

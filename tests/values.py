@@ -6,19 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fanfold.jobs import lifecycle
+from fanfold.jobs.chunks import FileChunk
 from fanfold.jobs.lifecycle import MOVES, Event, step
-from fanfold.jobs.models import (
-    FileChunk,
-    Job,
-    JobBlocks,
-    JobConfig,
-    JobState,
-    PinnedBlock,
-    Priority,
-    Role,
-    Task,
-    TaskKey,
-)
+from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, PinnedBlock, Priority, Role, Task, TaskKey
 
 NOON = datetime(2031, 5, 4, 12, 0, 0, tzinfo=UTC)
 

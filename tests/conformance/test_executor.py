@@ -10,7 +10,8 @@ import pytest
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects, etag_of
-from fanfold.jobs.models import AttemptKey, FileChunk, RangeChunk, Role, TaskKey
+from fanfold.jobs.chunks import FileChunk, RangeChunk
+from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
 from fanfold.ports.executor import Executor, Input, Report, RunOrder, Told
 from fanfold.registry import EXECUTORS, load

@@ -23,7 +23,8 @@ from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, BadParams, NotFound, Problem
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import BlockType
-from fanfold.jobs.models import AttemptKey, RangeChunk, Role, TaskKey
+from fanfold.jobs.chunks import RangeChunk
+from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.params import params_problems, with_defaults
 from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.pipeline.workspace import Workspace

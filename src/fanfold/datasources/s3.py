@@ -26,7 +26,8 @@ from fanfold.datasources.s3_params import place_of
 from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects, signed_url
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Unavailable
-from fanfold.jobs.models import REMOTE, DataRef
+from fanfold.jobs.chunks import REMOTE
+from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
 from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging, counted
 from fanfold.ports.executor import RangeRequest

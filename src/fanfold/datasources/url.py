@@ -11,8 +11,9 @@ from urllib.parse import unquote
 from fanfold.datasources.places import texts
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Problem, Unavailable
+from fanfold.jobs.chunks import REMOTE
 from fanfold.jobs.file_names import plain_name
-from fanfold.jobs.models import REMOTE, DataRef
+from fanfold.jobs.models import DataRef
 from fanfold.net.http import Fetched, GuardedHttp, NothingToResume, Part, basic_auth, check_url, shown
 from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging
 from fanfold.ports.executor import RangeRequest

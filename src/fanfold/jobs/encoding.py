@@ -6,7 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
+from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
+from fanfold.jobs.models import ResultFile, ResultManifest
 
 Row = Mapping[str, Any]
 

@@ -98,7 +98,7 @@ class RangeClient:
             if response.status not in _REDIRECTS or not found:
                 return response
             response.close()
-            there = urljoin(url, found)
+            there = _next(url, found)
             given = given if urlsplit(there)[:2] == urlsplit(url)[:2] else {}
             url = there
         raise BadInput(f"{self._shown} redirects more than {MOST_REDIRECTS} times")
@@ -122,6 +122,13 @@ class RangeClient:
         """The URL for people: without query and user, which may be secrets."""
         parsed = urlsplit(self._request.url)
         return f"{parsed.scheme}://{parsed.netloc.rpartition('@')[2]}{parsed.path}"[:300]
+
+
+def _next(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as err:
+        raise BadInput(f"the server redirects to what is no URL: {err}") from err
 
 
 def _get(url: str, headers: Mapping[str, str]) -> httpcore.Request:

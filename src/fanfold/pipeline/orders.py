@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
-from fanfold.jobs.models import AttemptKey, Chunk, DataRef, Job, JsonObject, RangeChunk, Role, Task, TaskKey
+from fanfold.jobs.chunks import Chunk, RangeChunk
+from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, Role, Task, TaskKey
 from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.datasource import DataSource, range_request

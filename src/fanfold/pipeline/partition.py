@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fanfold.errors import BadInput
 from fanfold.jobs import contract
+from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
 from fanfold.jobs.encoding import chunk_json, chunk_of
 from fanfold.jobs.lifecycle import ChunksPublished
-from fanfold.jobs.models import Chunk, FileChunk, Job, RangeChunk, Role, Task, TaskKey, TaskState
+from fanfold.jobs.models import Job, Role, Task, TaskKey, TaskState
 from fanfold.pipeline.tools import Plan, StageResult, Tools, engine_failure, failed
 from fanfold.ports.datasource import SourceFile
 from fanfold.runner.staging import manifest_files

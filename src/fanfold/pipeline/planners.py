@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fanfold.builtin import registry
 from fanfold.builtin.planning import InputRefused
 from fanfold.errors import BadInput
-from fanfold.jobs.models import DataRef, Job, RangeChunk
+from fanfold.jobs.chunks import RangeChunk
+from fanfold.jobs.models import DataRef, Job
 from fanfold.net.ranges import RangeClient
 from fanfold.pipeline.tools import PieceReader, Plan, Planners
 from fanfold.ports.datasource import DataSource, SourceFile, range_request

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fanfold.jobs.blocks import Device
+from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.lifecycle import Event, Failed
-from fanfold.jobs.models import DataRef, Job, RangeChunk, Role, Task, TaskKey
+from fanfold.jobs.models import DataRef, Job, Role, Task, TaskKey
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource, SourceFile

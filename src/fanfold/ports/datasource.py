@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from fanfold.jobs.models import REMOTE, DataRef, ResultFile
+from fanfold.jobs.chunks import REMOTE
+from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.executor import RangeRequest
 
 

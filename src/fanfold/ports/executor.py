@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fanfold.jobs.blocks import Device
-from fanfold.jobs.models import AttemptKey, Chunk
+from fanfold.jobs.chunks import Chunk
+from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import Outcome
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from fanfold.effects import COPY_BYTES, Effects, copy_bytes, enough_space, etag_of
 from fanfold.errors import BadInput, OutOfSpace, Unavailable
-from fanfold.jobs.models import Chunk, FileChunk, RangeChunk, ResultFile, ResultManifest
+from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
+from fanfold.jobs.models import ResultFile, ResultManifest
 from fanfold.ports.executor import Input, RangeRequest, RunOrder
 from fanfold.runner.disk_use import size_text
 

@@ -4,8 +4,9 @@ import json
 
 from hypothesis import given
 
+from fanfold.jobs.chunks import Chunk, RangeChunk
 from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
-from fanfold.jobs.models import Chunk, RangeChunk, ResultManifest
+from fanfold.jobs.models import ResultManifest
 from tests import strategies
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fanfold.effects import Effects, etag_of
-from fanfold.jobs.models import AttemptKey, FileChunk, RangeChunk, Role, TaskKey
+from fanfold.jobs.chunks import FileChunk, RangeChunk
+from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.runner.staging import (
     INLINE_FILES,

@@ -1,0 +1,44 @@
+"""Chunks: the pieces of an input, each of which one task of the app reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileChunk:
+    """A chunk that a partitioner wrote: a file of the partitioner's published result."""
+
+    key: str
+    size_bytes: int
+    label: str = ""
+
+
+REMOTE = "remote:"
+"""Begins the location of a source file that stays where it lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeChunk:
+    """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content."""
+
+    location: str
+    etag: str
+    offset: int
+    length: int
+    prefix: bytes = b""
+    suffix: bytes = b""
+    label: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the chunk as its app sees it."""
+        return len(self.prefix) + self.length + len(self.suffix)
+
+    @property
+    def remote(self) -> bool:
+        """Whether its runner fetches the range."""
+        return self.location.startswith(REMOTE)
+
+
+Chunk = FileChunk | RangeChunk
