@@ -220,4 +220,5 @@ def _delete_own(store: S3Store, key: str, job_id: str) -> None:
         obstore.delete(store, key)
 
 
-_fits: tuple[type[DataSource], type[RangedSource]] = (S3Family, S3Family)
+_ranged: type[RangedSource] = S3Family
+_fits: type[DataSource] = S3Family

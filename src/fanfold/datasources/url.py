@@ -169,4 +169,5 @@ class WebFile:
         return self._credentials.find(ref.account_id, given["secret_id"]).secret_key
 
 
-_fits: tuple[type[DataSource], type[RangedSource]] = (WebFile, WebFile)
+_ranged: type[RangedSource] = WebFile
+_fits: type[DataSource] = WebFile
