@@ -10,13 +10,16 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import zstandard
 
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Unavailable
 from fanfold.ports.datasource import SourceFile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAGIC_BYTES = 4
 PIECE_BYTES = 1024 * 1024
@@ -125,10 +128,11 @@ class _Reading(io.RawIOBase):
         """Yes."""
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # what callers really give
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Fill a buffer."""
-        data = self._read(self._at, min(len(buffer), self._size_bytes - self._at))
-        buffer[: len(data)] = data
+        room = memoryview(buffer)
+        data = self._read(self._at, min(len(room), self._size_bytes - self._at))
+        room[: len(data)] = data
         self._at += len(data)
         return len(data)
 
