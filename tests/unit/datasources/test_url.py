@@ -174,7 +174,7 @@ def test_a_server_that_drips_its_head_is_given_up_in_time(web: Web) -> None:
 
     web.server.answers["/x"] = drip
     http = GuardedHttp(AddressGuard(allow_private=True))
-    with pytest.raises(Unavailable, match="took too long"), http.get(web.server.url("/x"), None, 0.3):
+    with pytest.raises(Unavailable, match="took too long"), http.get(web.server.url("/x"), {}, 0.3):
         pass
 
 
