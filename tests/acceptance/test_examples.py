@@ -109,6 +109,19 @@ def test_earthquakes_of_all_chunks_are_counted_by_magnitude_and_kind(place: Path
     assert found["by_magnitude"] == Counter(str(int(event["properties"]["mag"] // 1)) for event in events)
 
 
+@pytest.mark.needs(module="pyarrow")
+def test_totals_of_a_parquet_file_are_those_of_its_rows(place: Path) -> None:
+    maker, csv_file = (place / "examples" / name for name in ("parquet-totals/to_parquet.py", "data/birdstrikes.csv"))
+    subprocess.run([sys.executable, maker, csv_file, place / "strikes.parquet"], check=True)
+    [line] = lines_in_readme("parquet-totals")
+    found = json.loads(only_file(run(line, place)).read_bytes())
+    with csv_file.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    phases = Counter(row["Phase of flight"] or "unknown" for row in rows)
+    assert {phase: totals["strikes"] for phase, totals in found.items()} == phases
+    assert sum(totals["cost"] for totals in found.values()) == sum(int(row["Cost Total $"]) for row in rows)
+
+
 def test_a_shell_script_compresses_chunks_into_one_gzip_file(place: Path) -> None:
     [line] = lines_in_readme("shell-app")
     compressed = only_file(run(line, place)).read_bytes()

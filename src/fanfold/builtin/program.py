@@ -23,14 +23,21 @@ if TYPE_CHECKING:
     from fanfold.builtin.planning import Plan
 
 REFUSED = 2
+EXTRAS = {"PIL": "images", "pyarrow": "parquet"}
 
 
 def run(work: Callable[[], None]) -> None:
-    """Runs a block; a refusal becomes its sentence on stderr and exit status 2."""
+    """Runs a block; a refusal becomes its sentence on stderr and exit status 2, a missing optional library too."""
     try:
         work()
     except InputRefused as refusal:
         print(refusal, file=sys.stderr)
+        sys.exit(REFUSED)
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get(missing.name or "")
+        if extra is None:
+            raise
+        print(f"the library '{missing.name}' is missing: pip install 'fanfold[{extra}]'", file=sys.stderr)
         sys.exit(REFUSED)
 
 

@@ -22,17 +22,22 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "split-csv": "fanfold.builtin.split_csv",
         "split-json": "fanfold.builtin.split_json",
         "split-lines": "fanfold.builtin.split_lines",
+        "split-parquet": "fanfold.builtin.split_parquet",
     },
     "assembler": {
         "concat": "fanfold.builtin.concat",
         "merge-csv": "fanfold.builtin.merge_csv",
         "merge-json": "fanfold.builtin.merge_json",
+        "merge-parquet": "fanfold.builtin.merge_parquet",
         "passthrough": "fanfold.builtin.passthrough_assembler",
         "sum-json": "fanfold.builtin.sum_json",
         "tar": "fanfold.builtin.tar",
         "zip": "fanfold.builtin.zip",
     },
 }
+
+# They hand input to a parser of another's making, in C: they run behind the same walls as a user's program.
+WALLED = frozenset({"merge-parquet", "split-parquet"})
 
 
 @dataclass(frozen=True, slots=True)

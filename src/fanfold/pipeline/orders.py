@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from fanfold.builtin.registry import WALLED
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.chunks import Chunk, RangeChunk
@@ -97,7 +98,7 @@ class OrderMaker:
             },
             device=manifest.device,
             account=job.account_id,
-            trusted=block.builtin,
+            trusted=block.builtin and block.name not in WALLED,
             preload=manifest.preload,
             hash_results=role is not Role.PARTITIONER,
         )
