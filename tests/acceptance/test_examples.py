@@ -122,6 +122,23 @@ def test_totals_of_a_parquet_file_are_those_of_its_rows(place: Path) -> None:
     assert sum(totals["cost"] for totals in found.values()) == sum(int(row["Cost Total $"]) for row in rows)
 
 
+@pytest.mark.needs(module="PIL")
+def test_small_pictures_stand_on_a_sheet_and_tiles_make_the_picture_of_the_whole(place: Path) -> None:
+    from PIL import Image
+
+    subprocess.run([sys.executable, place / "examples" / "thumbnails" / "draw.py", place / "pictures"], check=True)
+    drawn = [Image.open(path) for path in sorted((place / "pictures").iterdir())]
+    sheet_line, tiles_line = lines_in_readme("thumbnails")
+    sheet = Image.open(only_file(run(sheet_line, place)))
+    for number, picture in enumerate(drawn):
+        small = picture.reduce(4)
+        left, top = number % 3 * small.width, number // 3 * small.height
+        cut = sheet.crop((left, top, left + small.width, top + small.height))
+        assert cut.tobytes() == small.tobytes()
+    smaller = Image.open(only_file(run(tiles_line, place)))
+    assert smaller.tobytes() == drawn[0].reduce(4).tobytes()
+
+
 def test_a_shell_script_compresses_chunks_into_one_gzip_file(place: Path) -> None:
     [line] = lines_in_readme("shell-app")
     compressed = only_file(run(line, place)).read_bytes()

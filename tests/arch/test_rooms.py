@@ -17,7 +17,7 @@ HOMES = {
     "httpx": {"client", "net"},
     "jinja2": {"console"},
     "obstore": {"net", "blobs", "datasources"},
-    "PIL": {"builtin"},
+    "PIL": {"builtin/pictures.py"},
     "prometheus_client": {"api", "effects"},
     "psycopg": {"stores"},
     "psycopg_pool": {"stores"},

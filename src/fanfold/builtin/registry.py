@@ -23,12 +23,14 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "split-json": "fanfold.builtin.split_json",
         "split-lines": "fanfold.builtin.split_lines",
         "split-parquet": "fanfold.builtin.split_parquet",
+        "tile-image": "fanfold.builtin.tile_image",
     },
     "assembler": {
         "concat": "fanfold.builtin.concat",
         "merge-csv": "fanfold.builtin.merge_csv",
         "merge-json": "fanfold.builtin.merge_json",
         "merge-parquet": "fanfold.builtin.merge_parquet",
+        "mosaic-image": "fanfold.builtin.mosaic_image",
         "passthrough": "fanfold.builtin.passthrough_assembler",
         "sum-json": "fanfold.builtin.sum_json",
         "tar": "fanfold.builtin.tar",
@@ -37,7 +39,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
 }
 
 # They hand input to a parser of another's making, in C: they run behind the same walls as a user's program.
-WALLED = frozenset({"merge-parquet", "split-parquet"})
+WALLED = frozenset({"merge-parquet", "mosaic-image", "split-parquet", "tile-image"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def assemble(
     results: Sequence[tuple[int, str, bytes]],
     *,
     indexed: bool = True,
+    labels: Sequence[str] = (),
 ) -> Ran:
     """Runs an assembler over results (chunk, name, content); same names lie there as `stem.{chunk}.suffix`."""
     folder, output = tmp_path / "results", fresh(tmp_path / "output")
@@ -88,9 +89,8 @@ def assemble(
         path = Path(called)
         below = str(path.with_name(f"{path.stem}.{chunk}{path.suffix}")) if names.count(called) > 1 else called
         files[below] = content
-        listed.append(
-            {"path": below, "name": called, "chunk": chunk, "sizeBytes": len(content), "label": f"part {chunk}"}
-        )
+        label = labels[chunk] if labels else f"part {chunk}"
+        listed.append({"path": below, "name": called, "chunk": chunk, "sizeBytes": len(content), "label": label})
     fill(folder, files)
     environment = {"TASK_RESULTS_DIR": str(folder), "OUTPUT_DIR": str(output), "ASSEMBLER_PARAMS": json.dumps(params)}
     if indexed:
