@@ -139,6 +139,20 @@ def test_small_pictures_stand_on_a_sheet_and_tiles_make_the_picture_of_the_whole
     assert smaller.tobytes() == drawn[0].reduce(4).tobytes()
 
 
+@pytest.mark.needs("ffmpeg")
+def test_a_video_is_transcoded_in_segments_and_keeps_every_frame(place: Path) -> None:
+    readme = (EXAMPLES / "transcode" / "README.md").read_text()
+    [drawing] = [shlex.split(line) for line in readme.splitlines() if line.startswith("ffmpeg ")]
+    subprocess.run(drawing, cwd=place, check=True)
+    [line] = lines_in_readme("transcode")
+    smaller = only_file(run(line, place))
+    look = ["ffprobe", "-v", "error", "-select_streams", "v", "-count_frames", "-of", "csv=p=0", "-show_entries"]
+    told = subprocess.run([*look, "stream=width,height,nb_read_frames", smaller], capture_output=True, check=True)
+    assert told.stdout.decode().strip() == "128,96,500"
+    told = subprocess.run([*look, "format=duration", smaller], capture_output=True, check=True)
+    assert float(told.stdout) == pytest.approx(20, abs=0.2)
+
+
 def test_a_shell_script_compresses_chunks_into_one_gzip_file(place: Path) -> None:
     [line] = lines_in_readme("shell-app")
     compressed = only_file(run(line, place)).read_bytes()

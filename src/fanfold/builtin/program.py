@@ -98,7 +98,7 @@ class ChunkFolder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._count = 0
+        self.count = 0
         self._labels = open(os.path.join(path, "labels.json"), "x", encoding="utf-8")  # noqa: SIM115 - see __exit__
 
     def __enter__(self) -> Self:
@@ -114,7 +114,11 @@ class ChunkFolder:
 
     def create(self, label: str) -> int:
         """A descriptor of the next chunk's file, open for writing; the caller closes it."""
-        self._labels.write((",\n" if self._count else "") + json.dumps(label))
-        path = os.path.join(self._path, f"data_{self._count}.bin")
-        self._count += 1
+        path = os.path.join(self._path, f"data_{self.count}.bin")
+        self.add(label)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def add(self, label: str) -> None:
+        """Counts the next chunk, whose file another program writes."""
+        self._labels.write((",\n" if self.count else "") + json.dumps(label))
+        self.count += 1

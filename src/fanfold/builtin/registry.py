@@ -23,10 +23,12 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "split-json": "fanfold.builtin.split_json",
         "split-lines": "fanfold.builtin.split_lines",
         "split-parquet": "fanfold.builtin.split_parquet",
+        "split-video": "fanfold.builtin.split_video",
         "tile-image": "fanfold.builtin.tile_image",
     },
     "assembler": {
         "concat": "fanfold.builtin.concat",
+        "concat-video": "fanfold.builtin.concat_video",
         "merge-csv": "fanfold.builtin.merge_csv",
         "merge-json": "fanfold.builtin.merge_json",
         "merge-parquet": "fanfold.builtin.merge_parquet",
@@ -39,7 +41,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
 }
 
 # They hand input to a parser of another's making, in C: they run behind the same walls as a user's program.
-WALLED = frozenset({"merge-parquet", "mosaic-image", "split-parquet", "tile-image"})
+WALLED = frozenset({"concat-video", "merge-parquet", "mosaic-image", "split-parquet", "split-video", "tile-image"})
 
 
 @dataclass(frozen=True, slots=True)

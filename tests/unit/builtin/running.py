@@ -12,6 +12,9 @@ from typing import Any
 from fanfold.builtin.planning import PlannedChunk
 from fanfold.builtin.registry import load
 
+ALWAYS: dict[str, str] = {}
+"""What every block is given besides its own environment."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -45,7 +48,7 @@ def start(
     """Exit status and stderr of a block run by path in an environment that holds nothing else."""
     program = [sys.executable, "-P", load(role, name).path]
     ran = subprocess.run(
-        program, env=dict(environment), capture_output=True, timeout=25, check=False, preexec_fn=before
+        program, env={**ALWAYS, **environment}, capture_output=True, timeout=25, check=False, preexec_fn=before
     )
     assert ran.stdout == b""
     return ran.returncode, ran.stderr.decode()
