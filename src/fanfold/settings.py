@@ -87,6 +87,10 @@ class Settings:
         1_000_000, "Most files and folders that a program's folders, its input apart, or a cache may have."
     )
     max_log_bytes: int = _said(1024**3, "Most bytes that a program may print.")
+    disk_low_bytes: int = _said(
+        512 * 1024**2, "Free bytes on the disk of the state folder under which a server takes no new work; 0: none."
+    )
+    disk_high_bytes: int = _said(1024**3, "Free bytes at which it goes on; at least `disk_low_bytes`.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
     @classmethod
@@ -101,7 +105,11 @@ class Settings:
                 _take(found, name, value, source, problems)
         if problems:
             raise BadInput("the settings are not right", problems)
-        return replace(cls(), **found)
+        settings = replace(cls(), **found)
+        if settings.disk_high_bytes < settings.disk_low_bytes:
+            said = f"expected at least disk_low_bytes ({settings.disk_low_bytes}), found {settings.disk_high_bytes}"
+            raise BadInput("the settings are not right", [Problem("disk_high_bytes", said)])
+        return settings
 
 
 _KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}

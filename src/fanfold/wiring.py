@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, MissingPart, Problem
+from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
 from fanfold.pipeline.feeder import Feeder
@@ -31,9 +31,11 @@ from fanfold.ports.executor import Executor
 from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
+from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, load
 from fanfold.services.caller_secrets import CallerSecrets
+from fanfold.services.disk_space import DiskSpace, EndlessSpace
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
@@ -64,6 +66,7 @@ class Parts:
     jobs: JobService
     clock: Clock
     wake: Signal
+    space: Space
     thread: threading.Thread
     workers: ThreadPoolExecutor
     unisolated: str
@@ -91,8 +94,7 @@ def wire(
     `find_sources` makes the data sources, `find_secrets` what gives programs their secrets, where they are not those
     of `fanfold run`.
     """
-    effects = effects or Effects()
-    clock, wake = SteadyClock(), ThreadSignal()
+    effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
     executor_class = load(EXECUTORS, "local", "executor")
     rules = rules_of(settings)
@@ -102,8 +104,8 @@ def wire(
     store = _opened(settings.state / DATABASE, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
-    if settings.full_disk == "fail":
-        workspace.keep_ballast()
+    space = _space(settings)
+    _keep_ballast(workspace, must=settings.full_disk == "fail")
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
     orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"), secrets, sources)
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
@@ -119,13 +121,14 @@ def wire(
         max_partitioning=settings.max_partitioning,
         fail_when_full=settings.full_disk == "fail",
         max_expanded_bytes=settings.max_upload_bytes,
+        shortage=space.shortage,
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(settings.state, effects))
     validator = Validator(blocks, sources, secrets, settings.container_fallback == "on")
-    jobs = JobService(store, validator, clock, wake)
+    jobs = JobService(store, validator, clock, wake, space=space)
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(
         settings=settings,
@@ -139,10 +142,27 @@ def wire(
         jobs=jobs,
         clock=clock,
         wake=wake,
+        space=space,
         thread=thread,
         workers=workers,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" else "",
     )
+
+
+def _space(settings: Settings) -> Space:
+    """Jobs that fail where the disk is full do not wait for room either."""
+    if settings.full_disk == "fail":
+        return EndlessSpace()
+    return DiskSpace(settings.state, settings.disk_low_bytes, settings.disk_high_bytes)
+
+
+def _keep_ballast(workspace: Workspace, *, must: bool) -> None:
+    """A server starts on a full disk too, to tell what it holds; a run that `must` have the ballast does not."""
+    try:
+        workspace.keep_ballast()
+    except OutOfSpace:
+        if must:
+            raise
 
 
 def rules_of(settings: Settings) -> Rules:

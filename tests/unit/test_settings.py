@@ -90,3 +90,8 @@ def test_a_master_key_is_taken_from_the_environment_and_not_shown() -> None:
     settings = Settings.load(None, {"FANFOLD_MASTER_KEY": "c2VjcmV0"})
     assert settings.master_key == "c2VjcmV0"
     assert "c2VjcmV0" not in repr(settings)
+
+
+def test_a_high_watermark_under_the_low_one_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"disk_high_bytes: expected at least disk_low_bytes \(20\), found 10"):
+        Settings.load(disk_low_bytes=20, disk_high_bytes=10)

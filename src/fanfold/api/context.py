@@ -10,6 +10,7 @@ from fastapi import Request
 from fanfold.events.hub import Hub
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor
+from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
@@ -40,6 +41,7 @@ class Services:
     idempotency: IdempotencyService
     store: Store
     executor: Executor
+    space: Space
     clock: Clock
     hub: Hub
     public_url: str

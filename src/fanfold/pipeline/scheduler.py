@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
@@ -44,6 +45,9 @@ STAGES: Mapping[Work, Stage] = {
 
 AT_ONCE = frozenset({Work.PREPARE, Work.FEED, Work.BEGIN_DELIVERY})
 """Work that asks nobody: it is done in the scheduler's own thread."""
+
+NEW_WORK = frozenset({Work.PREPARE, Work.FETCH})
+"""Work that is not begun while the disk is short; nor is any program. What ends a job goes on: it makes room."""
 
 LOOK_EVERY_S = 0.02
 """Due jobs are looked up at most so often while nothing but task reports wakes the scheduler."""
@@ -100,6 +104,7 @@ class Scheduler:
         self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
         self._timers = _Timers()
         self._full = 0
+        self._short = False
         self.stopping = False
         self.draining = False
         self.moved = threading.Event()
@@ -131,6 +136,8 @@ class Scheduler:
     def _without_space(self, err: OutOfSpace) -> float:
         """The store's disk is full: wait for space, or end the jobs while the ballast still lets it be written."""
         self._full += 1
+        self._tools.workspace.drop_ballast()
+        self._short = bool(self._tools.shortage())
         if not self._tools.fail_when_full or self._full > FULL_TRIES:
             log.warning("the store's disk is full, trying again: %s", err)
             if self._tools.fail_when_full:
@@ -144,7 +151,6 @@ class Scheduler:
 
     def _end_for_space(self, why: str) -> None:
         """Fail every job but one that is being delivered: that repeats itself with what the ballast left."""
-        self._tools.workspace.drop_ballast()
         jobs, _ = self._tools.store.jobs(JobFilter(states=tuple(ACTIVE - {JobState.DOWNLOADING})))
         for job in jobs:
             self._feeder.forget(job)
@@ -186,7 +192,7 @@ class Scheduler:
             left, looked = self._launch(), True
             self._timers.look = now if left else now + LOOK_EVERY_S
             landed = landed or left
-        started = self._feeder.fill()
+        started = 0 if self._tools.shortage() else self._feeder.fill()
         if landed:
             return 0.0
         return LOOK_EVERY_S if ended or started or not looked else LONGEST_WAIT_S
@@ -202,11 +208,18 @@ class Scheduler:
         if now >= self._timers.expire:
             self._timers.expire = now + 1.0
             self._feeder.expire()
+            self._watch_space()
         self._reconciler.turn()
+
+    def _watch_space(self) -> None:
+        """Where the disk was short and is not any more, the ballast is reserved again for the next time."""
+        was, self._short = self._short, bool(self._tools.shortage())
+        if was and not self._short and not self._tools.workspace.has_ballast():
+            self._tools.workspace.keep_ballast()
 
     def _launch(self) -> bool:
         """Give due jobs' work to the workers; says whether any was done at once."""
-        now = self._tools.clock.now()
+        now, short = self._tools.clock.now(), self._tools.shortage()
         at_once: list[tuple[Job, StageResult | None]] = []
         for job in self._tools.store.due_jobs(now, DUE_AT_ONCE, self._tools.max_partitioning):
             if job.id in self._busy:
@@ -216,6 +229,9 @@ class Scheduler:
                 continue
             if job.due_at is not None and job.due_at > now:
                 continue  # out of time, and what it had delivered cannot be taken back just now
+            if WORK[job.state] in NEW_WORK and short:
+                at_once.append((job, _waiting(job, short, now)))
+                continue
             if WORK[job.state] in AT_ONCE:
                 at_once.append((job, STAGES[WORK[job.state]](job, self._tools)))
                 continue
@@ -274,3 +290,8 @@ class Scheduler:
             self._feeder.forget(job)
         else:
             self._feeder.note(job)
+
+
+def _waiting(job: Job, reason: str, now: datetime) -> StageResult | None:
+    """The job says what it waits for, once: what is written again and again would fill the disk."""
+    return None if job.waiting_reason == reason else StageResult(Waited(reason, now + LOOK_AGAIN))

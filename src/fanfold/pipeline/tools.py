@@ -52,7 +52,8 @@ class Planners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early."""
+    """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early,
+    `shortage` why the disk has no room for new work ("" where it has)."""
 
     store: Store
     workspace: Workspace
@@ -65,6 +66,7 @@ class Tools:
     max_partitioning: int = 4
     fail_when_full: bool = False
     max_expanded_bytes: int = 100 * 1024**3
+    shortage: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True)

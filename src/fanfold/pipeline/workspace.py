@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fanfold.effects import Effects, part_of
-from fanfold.errors import Unavailable
+from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
 from fanfold.ports.storage import JobStorage
 from fanfold.runner.staging import manifest_files
@@ -158,8 +158,17 @@ class Workspace:
             self.effects.remove_tree(self.scratch)
 
     def keep_ballast(self) -> None:
-        """Reserve the space that is given free when the disk is full, so that what happened can still be written."""
-        self.effects.reserve(self.root / BALLAST, BALLAST_BYTES)
+        """Reserve the space that is given free when the disk is full, so that what happened can still be written.
+        Raises OutOfSpace, and then keeps none."""
+        try:
+            self.effects.reserve(self.root / BALLAST, BALLAST_BYTES)
+        except OutOfSpace:
+            self.drop_ballast()
+            raise
+
+    def has_ballast(self) -> bool:
+        """Whether that space is reserved."""
+        return (self.root / BALLAST).exists()
 
     def drop_ballast(self) -> None:
         """Give that space free; safe to repeat."""

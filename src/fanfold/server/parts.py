@@ -96,7 +96,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
         jobs=JobService(
-            core.store, validator, clock, core.wake, SealedPlaceSecrets(SqlSecrets(database), sealer, clock)
+            core.store, validator, clock, core.wake, SealedPlaceSecrets(SqlSecrets(database), sealer, clock), core.space
         ),
         blocks=blocks,
         templates=templates,
@@ -105,11 +105,19 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
         uploads=UploadService(
-            uploads, core.store, core.workspace, clock, signer, url, max_bytes=settings.max_upload_bytes
+            uploads,
+            core.store,
+            core.workspace,
+            clock,
+            signer,
+            url,
+            max_bytes=settings.max_upload_bytes,
+            space=core.space,
         ),
         idempotency=IdempotencyService(SqlIdempotency(database), clock),
         store=core.store,
         executor=core.executor,
+        space=core.space,
         clock=clock,
         hub=hub,
         public_url=url,

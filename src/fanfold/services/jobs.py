@@ -32,13 +32,16 @@ from fanfold.jobs.retention import data_ends_at
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import Preview
 from fanfold.ports.signals import Signal
+from fanfold.ports.space import Space
 from fanfold.ports.store import Store
+from fanfold.services.disk_space import EndlessSpace
 from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
 from fanfold.services.validation import Validator
 
 RACES = 20
 MOST_GROUPS = 1000
 NO_SECRETS = NoPlaceSecrets()
+ENDLESS = EndlessSpace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,11 @@ class JobService:
         clock: Clock,
         wake: Signal,
         secrets: PlaceSecrets = NO_SECRETS,
+        space: Space = ENDLESS,
     ) -> None:
         self._store = store
         self._secrets = secrets
+        self._space = space
         self._validator = validator
         self._clock = clock
         self._wake = wake
@@ -131,10 +136,11 @@ class JobService:
         return self._stepped(account_id, job_id, lambda _: Renamed(name))
 
     def run(self, account_id: str, job_id: str, by: str, config: JobConfig | None = None) -> Job:
-        """Validate and start; raises BadInput with every problem, and the job stays NEW."""
+        """Validate and start; raises BadInput with every problem, OutOfSpace, and the job stays NEW."""
         job = self.get(account_id, job_id)
         if job.state is not JobState.NEW:
             raise NotAllowedNow(f"job '{job_id}' was run already; it is in state {job.state.value}")
+        self._space.check()
         blocks, params = self._validator.checked(job)
         if params != job.params:
             job = self.edit(account_id, job_id, params=params)
@@ -152,6 +158,7 @@ class JobService:
             said = f"its chunks and results were kept for {job.config.retention_days:g} days (config.retentionDays)"
             raise NotAllowedNow(f"job '{job_id}' cannot be tried again: {said} and are gone; make a new job")
         self._check_retry(job, wish)
+        self._space.check()
         tags = replace(job.tags, app=wish.app or job.tags.app, assembler=wish.assembler or job.tags.assembler)
         blocks, _ = self._validator.checked(replace(job, tags=tags))
         event = RetryAccepted(by, blocks, wish.what, wish.failure_id)

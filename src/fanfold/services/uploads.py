@@ -14,14 +14,17 @@ from fanfold.errors import BadInput, Conflict, NotAllowedNow, NotFound, Problem
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import Job, JobState
 from fanfold.ports.clock import Clock
+from fanfold.ports.space import Space
 from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
 from fanfold.ports.uploads import Upload, Uploads
+from fanfold.services.disk_space import EndlessSpace
 from fanfold.services.signing import Signer
 
 FILE = "file"
 LINK_LIVES = timedelta(hours=24)
 MAX_UPLOAD_BYTES = 100 * 1024**3
+ENDLESS = EndlessSpace()
 
 
 class _CutShort(Exception):
@@ -78,6 +81,7 @@ class UploadService:
         public_url: str,
         *,
         max_bytes: int = MAX_UPLOAD_BYTES,
+        space: Space = ENDLESS,
     ) -> None:
         self._uploads = uploads
         self._store = store
@@ -86,6 +90,7 @@ class UploadService:
         self._signer = signer
         self._public_url = public_url
         self.max_bytes = max_bytes
+        self._space = space
         self._under_way: dict[str, Incoming] = {}
         self._lock = threading.Lock()
 
@@ -98,11 +103,13 @@ class UploadService:
     def begin(self, job_id: str, expires: str, signature: str) -> Incoming:
         """Open an upload by its link; an older one for the same job that is still under way ends with Conflict.
 
-        Raises NotFound for a link that is not good, NotAllowedNow where the job takes no upload (any more).
+        Raises NotFound for a link that is not good, NotAllowedNow where the job takes no upload (any more),
+        OutOfSpace.
         """
         self._signer.check(_path(job_id), expires, signature, self._clock.now())
         job = self._store.job(job_id)
         self._check_wanted(job)
+        self._space.check()
         incoming = Incoming(job, self._storage.job(job_id))
         with self._lock:
             older = self._under_way.get(job_id)

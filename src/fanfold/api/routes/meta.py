@@ -22,10 +22,12 @@ def health() -> dict[str, str]:
 
 @router.get("/ready")
 def ready(services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
-    """The database answers and the scheduler works; 503 otherwise."""
+    """The database answers, the scheduler works and the disk has room for new work; 503 otherwise."""
     services.store.counts()
     if not services.alive():
         raise Unavailable("the scheduler has stopped; see the server's log")
+    if said := services.space.shortage():
+        raise Unavailable(said)
     return {"status": "ready"}
 
 
