@@ -46,7 +46,9 @@ def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_aske
 def test_built_in_programs_that_decode_files_by_foreign_libraries_run_behind_walls(
     tmp_path: Path, name: str, trusted: bool
 ) -> None:
-    orders = OrderMaker(Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}))
+    orders = OrderMaker(
+        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+    )
     job = a_job(blocks=replace(BLOCKS, partitioner=replace(BLOCKS.partitioner, name=name, builtin=True)))
     assert orders.order(job, a_task(role=Role.PARTITIONER)).trusted is trusted
 
