@@ -63,7 +63,8 @@ class WebFile:
         url, headers, name = self._read(ref)
         try:
             with self._http.get(url, headers, CHECK_WITHIN_S) as fetched:
-                self._check_size(fetched.size_bytes or 0)
+                if not fetched.etag:  # with one it may be read in ranges, of any size; the fetch tells where it is not
+                    self._check_size(fetched.size_bytes or 0)
                 return Preview(((name, fetched.size_bytes),), 1, fetched.size_bytes)
         except BadInput as err:
             reason = err.message if not err.problems else str(err)
