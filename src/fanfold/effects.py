@@ -20,6 +20,7 @@ from typing import IO
 from fanfold.errors import OutOfSpace
 
 COPY_BYTES = 8 * 1024 * 1024
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Effects:
@@ -168,7 +169,7 @@ def enough_space(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        if err.errno in DISK_IS_FULL:
             raise OutOfSpace(f"the disk that holds '{path}' is full", hint="Free some space and run again.") from err
         raise
 

@@ -35,7 +35,7 @@ from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, load
 from fanfold.services.caller_secrets import CallerSecrets
-from fanfold.services.disk_space import DiskSpace, EndlessSpace
+from fanfold.services.disk_space import ENDLESS, DiskSpace
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
@@ -152,7 +152,7 @@ def wire(
 def _space(settings: Settings) -> Space:
     """Jobs that fail where the disk is full do not wait for room either."""
     if settings.full_disk == "fail":
-        return EndlessSpace()
+        return ENDLESS
     return DiskSpace(settings.state, settings.disk_low_bytes, settings.disk_high_bytes)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,6 +81,8 @@ class Ranged(http.server.BaseHTTPRequestHandler):
     content = LINES
     etag = '"one"'
     etag_of_chunks = '"one"'
+    dripping: threading.Event | None = None
+    """Set once a chunk was begun to be sent, a little at a time; cleared once its reader is gone."""
 
     def do_GET(self) -> None:
         if self.path == "/moved":
@@ -100,7 +103,20 @@ class Ranged(http.server.BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.dripping is not None and MIB < len(body) < len(self.content):
+            self.drip(body, self.dripping)
+        else:
+            self.wfile.write(body)
+
+    def drip(self, body: bytes, dripping: threading.Event) -> None:
+        never = threading.Event()
+        dripping.set()
+        try:
+            for start in range(0, len(body), 4096):
+                self.wfile.write(body[start : start + 4096])
+                never.wait(0.05)
+        except OSError:
+            dripping.clear()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -154,6 +170,28 @@ def test_compressed_input_is_split_as_the_text_it_holds(
         done = ran(door, in_bucket(store, bucket, "in/"), in_bucket(store, bucket, "out"), "split-json")
         assert done["numChunks"] > 1
         assert [value for key, value in content(objects).items() if key.startswith("out/copy")] == [LINES]
+
+
+def test_an_abort_ends_a_fetch_that_is_under_way(server: Server) -> None:
+    dripping = threading.Event()
+    with ranged(dripping=dripping) as url, server.door() as door:
+        job = draft(
+            door,
+            push(door, "copy"),
+            partitioner="split-lines",
+            assembler="concat",
+            params={"partitioner": {"num_chunks": 2}},
+            dataSource=from_web(url),
+            dataDestination={"dataSourceDescriptor": "bucket"},
+        )
+        run(door, job["id"])
+        assert dripping.wait(20)
+        json_of(door.post(f"/v1/customer/jobs/{job['id']}/abort"))
+        ended(door, job["id"], "JOB_STATE_FAILED")
+        give_up = time.monotonic() + 10
+        while dripping.is_set() and time.monotonic() < give_up:
+            threading.Event().wait(0.05)
+        assert not dripping.is_set(), "the runner goes on with what nobody wants"
 
 
 def test_a_source_that_changes_after_it_was_split_fails_its_tasks(server: Server) -> None:

@@ -15,7 +15,9 @@ MANIFEST = manifest("split-video", "partitioner", "Splits videos at key frames i
 SCHEMA = schema(
     {
         "seconds": whole(
-            1, "Seconds after which a segment ends, at the next key frame; the last one may be shorter.", 10
+            1,
+            "Seconds after which a segment ends, at the next key frame; the last one may be shorter.",
+            DEFAULT_SECONDS,
         ),
     }
 )

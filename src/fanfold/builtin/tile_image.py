@@ -17,8 +17,10 @@ DEFAULT_SIDE = 512
 MANIFEST = manifest("tile-image", "partitioner", "Cuts pictures into rectangular tiles, each a picture of its own.")
 SCHEMA = schema(
     {
-        "width": whole(1, "Pixels from the left to the right side of a tile; the last column may be narrower.", 512),
-        "height": whole(1, "Pixels from the top to the bottom of a tile; the last row may be lower.", 512),
+        "width": whole(
+            1, "Pixels from the left to the right side of a tile; the last column may be narrower.", DEFAULT_SIDE
+        ),
+        "height": whole(1, "Pixels from the top to the bottom of a tile; the last row may be lower.", DEFAULT_SIDE),
         "max_pixels": PIXELS,
     }
 )

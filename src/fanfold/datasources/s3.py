@@ -13,8 +13,9 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -29,7 +30,16 @@ from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.chunks import REMOTE
 from fanfold.jobs.models import DataRef
 from fanfold.net.addresses import AddressGuard
-from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging, counted
+from fanfold.ports.datasource import (
+    DIRECT_FROM_BYTES,
+    DataSource,
+    OutputFile,
+    Preview,
+    RangedSource,
+    SourceFile,
+    Staging,
+    counted,
+)
 from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
 
@@ -37,9 +47,6 @@ MANIFEST = ".fanfold-output.json"
 PENDING = ".fanfold-output.pending.json"
 JOB = "fanfold-job"
 """The metadata of an object that says which job wrote it."""
-
-DIRECT_FROM_BYTES = 8 * 1024 * 1024
-"""An object that is read in ranges has so many bytes at least: a smaller one is fetched sooner than asked for twice."""
 
 AT_ONCE = 8
 CHECK_WITHIN = timedelta(seconds=8)
@@ -49,21 +56,12 @@ KEEP_ON = timedelta(seconds=60)
 class S3Family:
     """Reads and writes S3-compatible stores."""
 
-    def __init__(
-        self,
-        effects: Effects,
-        guard: AddressGuard,
-        credentials: Credentials,
-        max_bytes: int,
-        direct_from_bytes: int = DIRECT_FROM_BYTES,
-    ) -> None:
-        """`max_bytes` is the most that is fetched for one job; an object of `direct_from_bytes` may be read in ranges
-        instead."""
+    def __init__(self, effects: Effects, guard: AddressGuard, credentials: Credentials, max_bytes: int) -> None:
+        """`max_bytes` is the most that is fetched for one job."""
         self._effects = effects
         self._stores = Stores(guard)
         self._credentials = credentials
         self._max_bytes = max_bytes
-        self._direct_from_bytes = direct_from_bytes
 
     # ---- sources
 
@@ -101,29 +99,29 @@ class S3Family:
         place = place_of(ref, "dataSource", self._credentials)
         self._effects.make_folder(staging.folder)
         with self._stores.opened(place, KEEP_ON) as store, ThreadPoolExecutor(AT_ONCE, "fanfold-s3") as workers:
-            under_way: deque[Future[SourceFile]] = deque()
+            under_way: deque[Callable[[], SourceFile]] = deque()
             came = 0
             try:
                 for number, found in enumerate(objects(store, place, _is_own, staging.stopped)):
-                    if staging.direct and self._is_direct(found):
-                        under_way.append(workers.submit(_remote, found))
-                        continue
-                    came += found.size_bytes
-                    if came > self._max_bytes:
-                        raise BadInput(f"it has more than {self._max_bytes} bytes, the most that this server fetches")
-                    under_way.append(workers.submit(self._fetched, store, found, staging, number))
+                    if staging.direct and found.etag and found.size_bytes >= DIRECT_FROM_BYTES:
+                        under_way.append(partial(_remote, found))
+                    else:
+                        came += found.size_bytes
+                        self._check_size(came)
+                        under_way.append(workers.submit(self._fetched, store, found, staging, number).result)
                     if len(under_way) > 2 * AT_ONCE:
-                        yield under_way.popleft().result()
+                        yield under_way.popleft()()
                 if staging.stopped():
                     raise Unavailable(f"the fetch from '{place.bucket}' was stopped")
                 while under_way:
-                    yield under_way.popleft().result()
+                    yield under_way.popleft()()
             finally:
                 workers.shutdown(cancel_futures=True)
         self._effects.sync_disk_of(staging.folder)
 
-    def _is_direct(self, found: Object) -> bool:
-        return bool(found.etag) and found.size_bytes >= self._direct_from_bytes
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise BadInput(f"it has more than {self._max_bytes} bytes, the most that this server fetches")
 
     def request(self, ref: DataRef, location: str) -> RangeRequest:
         """See `ports.datasource`."""

@@ -15,7 +15,15 @@ from fanfold.jobs.chunks import REMOTE
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import DataRef
 from fanfold.net.http import Fetched, GuardedHttp, NothingToResume, Part, basic_auth, check_url, shown
-from fanfold.ports.datasource import DataSource, OutputFile, Preview, RangedSource, SourceFile, Staging
+from fanfold.ports.datasource import (
+    DIRECT_FROM_BYTES,
+    DataSource,
+    OutputFile,
+    Preview,
+    RangedSource,
+    SourceFile,
+    Staging,
+)
 from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
 
@@ -24,9 +32,6 @@ CHECK_WITHIN_S = 8.0
 FETCH_WITHIN_S = 12 * 3600.0
 MAX_BYTES = 100 * 1024**3
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
-DIRECT_FROM_BYTES = 8 * 1024 * 1024
-"""A file that is read in ranges has so many bytes at least: a smaller one is fetched sooner than asked for twice."""
-
 _FILE = "fetched"
 
 
@@ -42,17 +47,14 @@ class WebFile:
         *,
         waits_s: tuple[float, ...] = WAITS_S,
         within_s: float = FETCH_WITHIN_S,
-        direct_from_bytes: int = DIRECT_FROM_BYTES,
     ) -> None:
-        """A fetch ends within `within_s`, all its new beginnings included. A smaller file than `direct_from_bytes` is
-        always fetched."""
+        """A fetch ends within `within_s`, all its new beginnings included."""
         self._effects = effects
         self._http = http
         self._credentials = credentials
         self._max_bytes = max_bytes
         self._waits_s = waits_s
         self._within_s = within_s
-        self._direct_from_bytes = direct_from_bytes
 
     def check_source(self, ref: DataRef, job_id: str) -> None:
         """Ask for the file and look at the answer's head; refuse where it is a definite no."""
@@ -88,7 +90,7 @@ class WebFile:
         """The head of an answer that begins a range of a large file with a strong ETag; None for another one."""
         try:
             with self._http.get(url, headers, CHECK_WITHIN_S, Part(0)) as fetched:
-                return fetched if fetched.etag and (fetched.whole_bytes or 0) >= self._direct_from_bytes else None
+                return fetched if fetched.etag and (fetched.whole_bytes or 0) >= DIRECT_FROM_BYTES else None
         except (BadInput, NothingToResume):  # what is wrong, if anything, the fetch of the whole tells
             return None
 

@@ -1,9 +1,10 @@
 """Connections that strangers choose, made where they are checked: the address that was checked is the one that is
-connected to, and the name goes only into TLS and the Host header."""
+connected to, and the name goes only into TLS and the Host header. And what all HTTP over them has in common."""
 
 from __future__ import annotations
 
 import functools
+import re
 import ssl
 import time
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ CONNECT_S = 10.0
 SILENT_S = 30.0
 """A server that sends nothing for so long is given up."""
 
+MOST_REDIRECTS = 5
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 LIMITS = {"connect": CONNECT_S, "read": SILENT_S, "write": SILENT_S, "pool": CONNECT_S}
 
 
@@ -25,6 +28,11 @@ def checked_pool(guard: AddressGuard, within_s: float) -> httpcore.ConnectionPoo
     """Connections to checked addresses only, all ended after some seconds."""
     network = _CheckedNetwork(guard, time.monotonic() + within_s)
     return httpcore.ConnectionPool(ssl_context=_tls(), network_backend=network, retries=0)
+
+
+def is_passing(status: int) -> bool:
+    """Whether an answer is one that trying later may change."""
+    return status >= 500 or status in (408, 425, 429)
 
 
 @functools.cache

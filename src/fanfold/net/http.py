@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,14 +17,10 @@ import httpx
 from fanfold import __version__
 from fanfold.errors import BadInput, Unavailable
 from fanfold.net.addresses import AddressGuard
-from fanfold.net.connect import LIMITS, checked_pool
-
-MOST_REDIRECTS = 5
+from fanfold.net.connect import CONTENT_RANGE, LIMITS, MOST_REDIRECTS, checked_pool, is_passing
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"fanfold/{__version__}"}
 _SCHEMES = ("http", "https")
-_PASSING = (408, 425, 429)
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +135,7 @@ def _fetched(response: httpx.Response, url: str, part: Part | None) -> Fetched:
         raise NothingToResume(f"{shown(url)} has no byte {part.offset}")
     match = None
     if part is not None and response.status_code == 206:
-        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        match = CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
     if part is None or match is None or int(match[1]) != part.offset:
         _check_answer(response, url, 200)
         return Fetched(_announced(response), response.iter_raw(), 0, _strong_etag(response))
@@ -156,7 +151,7 @@ def _strong_etag(response: httpx.Response) -> str:
 
 def _check_answer(response: httpx.Response, url: str, wanted: int) -> None:
     status = response.status_code
-    if status >= 500 or status in _PASSING:
+    if is_passing(status):
         raise Unavailable(f"{shown(url)} answers {status} {response.reason_phrase}")
     if status in (401, 403):
         raise BadInput(f"{shown(url)} answers {status}: access denied; check 'username' and 'password', or the link")

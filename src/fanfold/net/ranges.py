@@ -6,7 +6,6 @@ broken answer is gone on with where it stopped, a busy server asked again after 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -15,15 +14,12 @@ import httpcore
 
 from fanfold.errors import BadInput, Unavailable
 from fanfold.net.addresses import AddressGuard
-from fanfold.net.connect import LIMITS, checked_pool
+from fanfold.net.connect import CONTENT_RANGE, LIMITS, MOST_REDIRECTS, checked_pool, is_passing
 from fanfold.ports.executor import RangeRequest
 
-MOST_REDIRECTS = 5
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
 _REDIRECTS = (301, 302, 303, 307, 308)
-_PASSING = (408, 425, 429)
 _GONE = (404, 410, 412, 416)
-_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "fanfold"}
 
 
@@ -105,13 +101,13 @@ class RangeClient:
 
     def _check(self, response: httpcore.Response, offset: int) -> None:
         status = response.status
-        if status >= 500 or status in _PASSING:
+        if is_passing(status):
             raise Unavailable(f"{self._shown} answers {status}")
         if status in _GONE:
             raise ContentChanged(f"the input at {self._shown} is gone or shorter now: it answers {status}")
         if status not in (200, 206):
             raise BadInput(f"{self._shown} answers {status}")
-        match = _RANGE.fullmatch(_header(response, "content-range"))
+        match = CONTENT_RANGE.fullmatch(_header(response, "content-range"))
         if _header(response, "etag") != self._etag:
             raise ContentChanged(f"the input at {self._shown} was changed after it was split")
         if status == 200 or match is None or int(match[1]) != offset:

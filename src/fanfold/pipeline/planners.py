@@ -57,7 +57,10 @@ class LocalSource:
     def __init__(self, file: SourceFile) -> None:
         self.name = file.name
         self.size_bytes = file.size_bytes
-        self._descriptor = os.open(file.location, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._descriptor = os.open(file.location, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as err:
+            raise BadInput(f"the input '{file.location}' is gone") from err
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on, at most `length`."""
@@ -142,8 +145,6 @@ def _planned(
                 )
         except InputRefused as err:
             raise BadInput(str(err)) from err
-        except FileNotFoundError as err:
-            raise BadInput(f"the input '{err.filename}' is gone") from err
 
 
 _fits: type[Planners] = BuiltinPlanners

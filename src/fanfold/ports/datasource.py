@@ -31,6 +31,10 @@ class SourceFile:
         return self.location.startswith(REMOTE)
 
 
+DIRECT_FROM_BYTES = 8 * 1024 * 1024
+"""A file that stays where it lies has so many bytes at least: a smaller one is fetched sooner than asked for twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a source holds, found without fetching it: the first files by name and size, how many, bytes together.

@@ -6,15 +6,12 @@ called: `jobs.log_names`.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import deque
 from pathlib import Path
 
-from fanfold.effects import Effects, part_of
+from fanfold.effects import DISK_IS_FULL, Effects, part_of
 from fanfold.jobs import log_names
-
-DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class KeptLog:

@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from fanfold.effects import Effects
+from fanfold.effects import DISK_IS_FULL, Effects
 from fanfold.errors import OutOfSpace
 from fanfold.jobs import contract
 from fanfold.jobs.failures import cause_of
@@ -30,7 +30,6 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
 from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Walls
 from fanfold.runner.disk_use import DiskWatch, Use, size_text
-from fanfold.runner.kept_log import DISK_IS_FULL
 from fanfold.runner.logs import AttemptLog
 from fanfold.runner.staging import (
     BadResult,
@@ -38,7 +37,6 @@ from fanfold.runner.staging import (
     SourceAway,
     Staged,
     TooLarge,
-    Unwanted,
     is_small,
     stage_in,
     stage_out,
@@ -128,10 +126,9 @@ class Run:
         is called again and again, and may `stop` it."""
         try:
             self._make_folders()
-            self._given = self._staged(listen)
-            self.running = self._platform.start(self._program())
-        except Unwanted:
-            self.outcome = GivenBack(self.order.attempt, self._clock.now())
+            self._given = stage_in(self.order, self._folders.reads, self._effects, partial(self._unwanted, listen))
+            if self._why is None:
+                self.running = self._platform.start(self._program())
         except ChunkChanged as err:
             self._fail(Reason.CHUNK_CHANGED, str(err), final=True)
         except SourceAway as err:
@@ -141,19 +138,19 @@ class Run:
         except OSError as err:
             self._cannot_start(err)
         else:
-            self.started_at = self._clock.now()
-            self._deadline = self._clock.monotonic() + self.order.timeout_s
-            self.watch(self._watch_of_its_own())
+            self._begun()
+
+    def _begun(self) -> None:
+        if self.running is None:  # stopped meanwhile
+            self.outcome = GivenBack(self.order.attempt, self._clock.now())
+            return
+        self.started_at = self._clock.now()
+        self._deadline = self._clock.monotonic() + self.order.timeout_s
+        self.watch(self._watch_of_its_own())
 
     def _watch_of_its_own(self) -> DiskWatch:
         rules, given = self._rules, Use(self._given.size_bytes, self._given.entries)
         return DiskWatch(self._folders.scratch, rules.max_disk_bytes, rules.max_files, self._clock, given=given)
-
-    def _staged(self, listen: Callable[[], None]) -> Staged:
-        given = stage_in(self.order, self._folders.reads, self._effects, partial(self._unwanted, listen))
-        if self._why is not None:
-            raise Unwanted
-        return given
 
     def _unwanted(self, listen: Callable[[], None]) -> bool:
         listen()

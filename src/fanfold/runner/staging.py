@@ -45,10 +45,6 @@ class SourceAway(Exception):
     """The server that a chunk's range is fetched from does not give it: a sentence."""
 
 
-class Unwanted(Exception):
-    """Nobody wants the input any more."""
-
-
 class BadResult(Exception):
     """The program left something that is not a result: a sentence."""
 
@@ -66,8 +62,8 @@ class Staged:
 
 
 def stage_in(order: RunOrder, target: Path, effects: Effects, unwanted: Callable[[], bool]) -> Staged:
-    """Put the program's input into `target`. `unwanted` is asked again and again where that
-    takes long. Raises ChunkChanged, SourceAway, Unwanted, OutOfSpace."""
+    """Put the program's input into `target`. `unwanted` is asked again and again where that takes long, which then ends
+    early. Raises ChunkChanged, SourceAway, OutOfSpace."""
     entries, total = 0, 0
     for item in _inputs(order):
         place = target / item.name
@@ -136,9 +132,9 @@ def _fetch(request: RangeRequest, chunk: RangeChunk, place: Path, unwanted: Call
             target.write(chunk.suffix)
     except ContentChanged as err:
         raise ChunkChanged(str(err)) from err
+    except OutOfSpace:
+        raise
     except (BadInput, Unavailable) as err:
-        if isinstance(err, OutOfSpace):
-            raise
         raise SourceAway(str(err)) from err
     finally:
         client.close()

@@ -69,4 +69,6 @@ class EndlessSpace:
         """Nothing to refuse."""
 
 
+ENDLESS = EndlessSpace()
+
 _fits: tuple[type[Space], type[Space]] = (DiskSpace, EndlessSpace)

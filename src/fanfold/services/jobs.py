@@ -34,14 +34,13 @@ from fanfold.ports.datasource import Preview
 from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
-from fanfold.services.disk_space import EndlessSpace
+from fanfold.services.disk_space import ENDLESS
 from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
 from fanfold.services.validation import Validator
 
 RACES = 20
 MOST_GROUPS = 1000
 NO_SECRETS = NoPlaceSecrets()
-ENDLESS = EndlessSpace()
 
 
 @dataclass(frozen=True, slots=True)

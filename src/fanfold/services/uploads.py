@@ -18,13 +18,12 @@ from fanfold.ports.space import Space
 from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
 from fanfold.ports.uploads import Upload, Uploads
-from fanfold.services.disk_space import EndlessSpace
+from fanfold.services.disk_space import ENDLESS
 from fanfold.services.signing import Signer
 
 FILE = "file"
 LINK_LIVES = timedelta(hours=24)
 MAX_UPLOAD_BYTES = 100 * 1024**3
-ENDLESS = EndlessSpace()
 
 
 class _CutShort(Exception):
