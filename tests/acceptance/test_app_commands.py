@@ -104,10 +104,23 @@ def test_ctrl_c_ends_the_program(desk: Desk) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
+        assert process.wait(15) == 130
 
 
 def test_a_missing_chunk_and_a_built_in_block_are_refused(desk: Desk) -> None:
     desk.write("copy.py", COPY)
     assert "there is no chunk file 'nope'" in desk.type("app", "test", "copy.py", "--chunk", "nope").error
     assert "built-in block" in desk.type("app", "test", "split-lines", "--chunk", "input.txt").error
+
+
+def test_ctrl_c_ends_a_program_that_does_not_heed_it(desk: Desk) -> None:
+    ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    desk.write("deaf.py", f"{ignoring}; print('up', flush=True); time.sleep(1000)")
+    with desk.start("app", "test", "deaf.py", "--chunk", "input.txt") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(15) == 130
+        finally:
+            process.kill()

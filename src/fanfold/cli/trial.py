@@ -37,6 +37,7 @@ from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
 
+LOOK_EVERY_S = 0.2
 JOB = "trial"
 HERE = place_of("here", os.getpid())
 
@@ -156,7 +157,8 @@ def _watch(run: Run, log: _Log) -> None:
         output = selector.register(run.running.output(), selectors.EVENT_READ)
         ended = selector.register(run.running.ended_fd(), selectors.EVENT_READ)
         while True:
-            ready = [key for key, _ in selector.select(run.wait_s())]
+            # A signal may have stopped it meanwhile, which a wait that goes on after signals does not see.
+            ready = [key for key, _ in selector.select(min(run.wait_s(), LOOK_EVERY_S))]
             if output in ready and not run.on_output():
                 selector.unregister(output.fd)
             log.show()
