@@ -20,6 +20,7 @@ from fanfold.client.sync.job import Job, Results
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.secrets import Secrets
+from fanfold.client.sync.storage import Storage
 from fanfold.client.sync.templates import Templates
 from fanfold.wire.auth import ApiKeyAnswer, AuthApiKey, AuthUser
 from fanfold.wire.base import Shape
@@ -70,6 +71,7 @@ PLACES = (
     ("client.templates", Templates),
     ("client.keys", Keys),
     ("client.secrets", Secrets),
+    ("client.storage", Storage),
 )
 ANSWERS: tuple[type[Shape], ...] = (
     JobJob,

@@ -7,7 +7,8 @@
     │   │   └── BadParams      params that break a block's schema
     │   ├── NotFound           no such job, task, block, file
     │   ├── NotAllowedNow      the job's state does not allow it
-    │   └── Conflict           somebody else holds or made it already
+    │   ├── Conflict           somebody else holds or made it already
+    │   └── QuotaExceeded      the account has as much as it may have
     ├── IllegalMove            an event that the present state does not know: a defect of ours
     ├── LostRace               another writer was first; nothing was changed
     ├── Unavailable            a store, a disk or a network does not answer now
@@ -95,6 +96,12 @@ class Conflict(Refused):
     """Somebody else holds it, or it was made already."""
 
     code = "conflict"
+
+
+class QuotaExceeded(Refused):
+    """The account has as much as its quota allows; the sentence has both numbers."""
+
+    code = "quota_exceeded"
 
 
 class IllegalMove(FanfoldError):

@@ -34,11 +34,13 @@ from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, load
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.disk_space import ENDLESS, DiskSpace
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
+from fanfold.services.room import OneDisk
 from fanfold.services.validation import Validator
 from fanfold.settings import Settings
 from fanfold.signals import ThreadSignal
@@ -124,11 +126,11 @@ def wire(
         shortage=space.shortage,
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
-    reconciler = Reconciler(store, workspace, feeder, clock)
+    reconciler = Reconciler(store, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
-    blocks = LocalBlocks(Packages(settings.state, effects))
+    blocks = LocalBlocks(Packages(BlockFiles(settings.state, effects, clock), effects))
     validator = Validator(blocks, sources, secrets, settings.container_fallback == "on")
-    jobs = JobService(store, validator, clock, wake, space=space)
+    jobs = JobService(store, validator, clock, wake, room=OneDisk(space))
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(
         settings=settings,

@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from fanfold.api.auth import Needs
-from fanfold.api.routes import administration, auth, secrets
+from fanfold.api.routes import administration, auth, secrets, storage
 from fanfold.jobs.access import RIGHTS, Right, UserRole
 from fanfold.services.access import LONGEST_VALIDITY_S, TOKEN_S, USUAL_VALIDITY_S, WRONG_KEYS_A_MINUTE
 from fanfold.services.callers import REMEMBERED
@@ -45,7 +45,7 @@ def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
 
 def test_every_route_of_the_group_has_its_row_with_its_right_and_no_row_is_stale() -> None:
     found = set()
-    for route in (*auth.router.routes, *administration.router.routes, *secrets.router.routes):
+    for route in (*auth.router.routes, *administration.router.routes, *secrets.router.routes, *storage.router.routes):
         if not isinstance(route, APIRoute):
             continue
         rights = [needs.call.right for needs in route.dependant.dependencies if isinstance(needs.call, Needs)]

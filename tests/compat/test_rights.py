@@ -111,6 +111,7 @@ def _of_access() -> dict[str, Row]:
         f"POST {accounts}": Row(ADMINISTER, body={"name": "one more"}),
         f"GET {accounts}/{{account_id}}": Row(ADMINISTER, "account", server_wide=True),
         f"PATCH {accounts}/{{account_id}}": Row(ADMINISTER, "account", {"name": "same"}, server_wide=True),
+        "POST /v1/auth/storage/collect": Row(ADMINISTER, body={"dryRun": True}),
         f"GET {users}": Row(ADMINISTER),
         f"POST {users}": Row(ADMINISTER, body={"accountId": OURS, "name": "one more", "role": "viewer"}),
         f"GET {users}/{{user_id}}": Row(ADMINISTER, "user", server_wide=True),

@@ -211,11 +211,12 @@ class World:
         def sources(_ref: DataRef) -> LocalFolder:
             return local
 
+        secrets = CallerSecrets({})
         feeder = Feeder(
             self.store,
             self.executor,
             workspace,
-            OrderMaker(workspace, (), (), CallerSecrets({}), sources),
+            OrderMaker(workspace, (), (), secrets, sources),
             self.clock,
             self.lease_s,
         )
@@ -228,7 +229,7 @@ class World:
             largest=lambda: self.executor.capacity().largest,
             stopping=lambda: False,
         )
-        reconciler = Reconciler(self.store, workspace, feeder, self.clock)
+        reconciler = Reconciler(self.store, workspace, feeder, secrets, self.clock)
         self.scheduler = Scheduler(tools, feeder, reconciler, InlineWorkers(), NoSignal(), self.lease_s)
         self.service = JobService(self.store, None, self.clock, NoSignal())
         reconciler.start()

@@ -15,6 +15,7 @@ from fanfold.ports.store import Store
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
+from fanfold.services.collecting import Collector
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
@@ -35,6 +36,7 @@ class Services:
     templates: TemplateService
     secrets: SecretService
     caches: CacheService
+    collector: Collector
     results: ResultService
     logs: LogService
     uploads: UploadService

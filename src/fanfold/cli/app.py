@@ -22,6 +22,7 @@ COMMANDS = {
     "key": "fanfold.cli.keys:app",
     "secret": "fanfold.cli.secrets:app",
     "datasource": "fanfold.cli.datasource:app",
+    "gc": "fanfold.cli.gc:app",
     "wallet": "fanfold.cli.wallet:app",
     "doctor": "fanfold.cli.doctor:app",
     "version": "fanfold.cli.version:app",

@@ -33,6 +33,7 @@ from fanfold.ports.executor import Input, RunOrder
 from fanfold.runner.process_tree import adopt_orphans
 from fanfold.runner.run import Run, folders_of, place_of
 from fanfold.runner.staging import manifest_files
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
@@ -78,7 +79,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
     """What a runner would be told about this chunk."""
     effects = Effects()
     workspace = Workspace(place, effects)
-    block = _block(trial.app, Packages(place, effects))
+    block = _block(trial.app, Packages(BlockFiles(place, effects, SteadyClock()), effects))
     params = _params(block, trial.params)
     workspace.job(JOB).make()
     chunk = trial.chunk.absolute()

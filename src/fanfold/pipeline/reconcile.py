@@ -12,6 +12,7 @@ from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.retention import Retention
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
+from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.store import Store
 
 EVERY_S = 30.0
@@ -23,12 +24,14 @@ log = logging.getLogger(__name__)
 class Reconciler:
     """One duty: what is on disk and on runners agrees with the rows."""
 
-    def __init__(self, store: Store, workspace: Workspace, feeder: Feeder, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, workspace: Workspace, feeder: Feeder, secrets: ProgramSecrets, clock: Clock
+    ) -> None:
         self._store = store
         self._workspace = workspace
         self._feeder = feeder
         self._clock = clock
-        self._retention = Retention(store, workspace, clock)
+        self._retention = Retention(store, workspace, secrets, clock)
         self._next = clock.monotonic() + EVERY_S
         self._left: list[str] = []
 

@@ -10,6 +10,7 @@ from fanfold.jobs.models import Job, Role, TaskKey
 from fanfold.jobs.retention import data_ends_at, links_end_at
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
+from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.store import Store
 
 log = logging.getLogger(__name__)
@@ -18,9 +19,10 @@ log = logging.getLogger(__name__)
 class Retention:
     """One duty: no file outlives its promise."""
 
-    def __init__(self, store: Store, workspace: Workspace, clock: Clock) -> None:
+    def __init__(self, store: Store, workspace: Workspace, secrets: ProgramSecrets, clock: Clock) -> None:
         self._store = store
         self._workspace = workspace
+        self._secrets = secrets
         self._clock = clock
 
     def apply(self, job: Job) -> bool:
@@ -28,6 +30,7 @@ class Retention:
         now = self._clock.now()
         end = data_ends_at(job)
         if end is not None and end <= now:
+            self._secrets.job_over(job)  # before its folder, without which nobody looks at it again
             self._workspace.job(job.id).remove()
             log.info("job %s: its files were removed, %g days after its end", job.id, job.config.retention_days)
             return True

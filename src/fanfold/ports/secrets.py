@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from fanfold.jobs.models import PinnedBlock
+from fanfold.jobs.models import Job, PinnedBlock
 from fanfold.jobs.secrets import Credential, SecretType
 from fanfold.ports.access import AuditEntry
 
@@ -41,6 +41,9 @@ class ProgramSecrets(Protocol):
 
     def environment(self, account_id: str, block: PinnedBlock) -> dict[str, str]:
         """The variables of all of them; BadInput naming each that is missing, expired or not granted."""
+
+    def job_over(self, job: Job) -> None:
+        """A job's files are gone for good: forget the credentials that were given inside it. Safe to repeat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,3 +39,6 @@ class JobStorage(Protocol):
 
     def job(self, job_id: str) -> JobFiles:
         """One job's files, there or not."""
+
+    def job_ids(self) -> list[str]:
+        """The jobs that have files."""

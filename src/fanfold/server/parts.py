@@ -29,8 +29,10 @@ from fanfold.net.http import GuardedHttp
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
+from fanfold.services.collecting import Collector
 from fanfold.services.first_start import FirstStart
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
@@ -38,6 +40,7 @@ from fanfold.services.logs import LogService
 from fanfold.services.place_secrets import SealedPlaceSecrets
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.results import ResultService
+from fanfold.services.room import AccountRoom, Room
 from fanfold.services.sealing import FILE_NAME as MASTER_KEY_FILE
 from fanfold.services.sealing import Sealer
 from fanfold.services.secrets import SecretService
@@ -52,6 +55,7 @@ from fanfold.stores.blocks import SqlBlocks
 from fanfold.stores.database import Database
 from fanfold.stores.idempotency import SqlIdempotency
 from fanfold.stores.secrets import SqlSecrets
+from fanfold.stores.storage_use import SqlStorageUse
 from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
 from fanfold.wiring import Parts, Sources, wire
@@ -86,34 +90,26 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
     tokens = RegistryTokens(SqlSecrets(database), sealer, clock)
+    files, use = BlockFiles(settings.state, effects, clock), SqlStorageUse(database)
+    room = AccountRoom(core.space, SqlAccess(database), use, clock)
     blocks = BlockService(
-        SqlBlocks(database), templates, settings.state, effects, clock, tokens, max_push_bytes=settings.max_push_bytes
+        SqlBlocks(database), templates, files, effects, clock, tokens, max_push_bytes=settings.max_push_bytes
     )
     blocks.sweep()
     validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on")
-    signer, uploads = Signer(keys.signer), SqlUploads(database)
+    signer = Signer(keys.signer)
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
-        jobs=JobService(
-            core.store, validator, clock, core.wake, SealedPlaceSecrets(SqlSecrets(database), sealer, clock), core.space
-        ),
+        jobs=_jobs(core, sealer, validator, room),
         blocks=blocks,
         templates=templates,
         secrets=secrets,
         caches=CacheService(core.workspace.cache, core.workspace.shared_cache, effects, settings.max_upload_bytes),
+        collector=Collector(files, core.workspace, use, AuditLog(SqlAccess(database), clock), effects, clock),
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
-        uploads=UploadService(
-            uploads,
-            core.store,
-            core.workspace,
-            clock,
-            signer,
-            url,
-            max_bytes=settings.max_upload_bytes,
-            space=core.space,
-        ),
+        uploads=_uploads(core, signer, url, room),
         idempotency=IdempotencyService(SqlIdempotency(database), clock),
         store=core.store,
         executor=core.executor,
@@ -128,6 +124,16 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     core.feeder.listen(metrics.attempt_ended)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
     return ServerParts(core, make_app(services, metrics, hosts), first_start, sealer.mask)
+
+
+def _jobs(core: Parts, sealer: Sealer, validator: Validator, room: Room) -> JobService:
+    places = SealedPlaceSecrets(SqlSecrets(core.database), sealer, core.clock)
+    return JobService(core.store, validator, core.clock, core.wake, places, room)
+
+
+def _uploads(core: Parts, signer: Signer, url: str, room: Room) -> UploadService:
+    uploads, most = SqlUploads(core.database), core.settings.max_upload_bytes
+    return UploadService(uploads, core.store, core.workspace, core.clock, signer, url, max_bytes=most, room=room)
 
 
 def _secrets(sealer: Sealer, database: Database) -> SecretService:

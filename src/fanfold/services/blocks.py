@@ -18,6 +18,7 @@ from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.tags import Tag, parse_tag, version_key
 from fanfold.ports.blocks import BlockFilter, BlockRecord, BlockStatus, BlockStore
 from fanfold.ports.clock import Clock
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.builtin_blocks import builtin_block, builtin_records
 from fanfold.services.packages import ReadBlock
 from fanfold.services.pushes import Beside, Pushes, TakenBlock
@@ -43,7 +44,7 @@ class BlockService:
         self,
         store: BlockStore,
         templates: TemplateService,
-        root: Path,
+        files: BlockFiles,
         effects: Effects,
         clock: Clock,
         tokens: RegistryTokens,
@@ -53,7 +54,7 @@ class BlockService:
         self._store = store
         self._templates = templates
         self._tokens = tokens
-        self._pushes = Pushes(root, effects, tokens)
+        self._pushes = Pushes(files, effects, tokens)
         self._clock = clock
         self.max_push_bytes = max_push_bytes
 
@@ -68,8 +69,13 @@ class BlockService:
             raise NotAllowedNow(f"{wanted.value} '{own[0].tag}' is inactive; activate it first")
         usable = active or _fitting(self._store.imported(account_id, (wanted,), parsed.name), parsed)
         if usable:
-            return _read(usable[0], account_id)
+            return self._pinned(usable[0], account_id)
         return builtin_block(tag, wanted, "Push your own and activate it, or import one that is public.")
+
+    def _pinned(self, block: BlockRecord, account_id: str) -> ReadBlock:
+        if not self._pushes.kept(block.archive, block.package):
+            raise NotFound(f"the files of {block.type.value} '{block.tag}' are gone from the storage; push it again")
+        return _read(block, account_id)
 
     # ---- for people
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.blocks import read_manifest
-from fanfold.jobs.models import PinnedBlock
+from fanfold.jobs.models import Job, PinnedBlock
 from fanfold.jobs.secrets import environment_names
 from fanfold.ports.secrets import ProgramSecrets
 
@@ -31,6 +31,9 @@ class CallerSecrets:
         if problems:
             raise BadInput("the block cannot get its secrets", problems)
         return found
+
+    def job_over(self, job: Job) -> None:
+        """None were given inside it."""
 
 
 _fits: type[ProgramSecrets] = CallerSecrets

@@ -32,10 +32,9 @@ from fanfold.jobs.retention import data_ends_at
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import Preview
 from fanfold.ports.signals import Signal
-from fanfold.ports.space import Space
 from fanfold.ports.store import Store
-from fanfold.services.disk_space import ENDLESS
 from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
+from fanfold.services.room import UNBOUNDED, Room
 from fanfold.services.validation import Validator
 
 RACES = 20
@@ -66,11 +65,11 @@ class JobService:
         clock: Clock,
         wake: Signal,
         secrets: PlaceSecrets = NO_SECRETS,
-        space: Space = ENDLESS,
+        room: Room = UNBOUNDED,
     ) -> None:
         self._store = store
         self._secrets = secrets
-        self._space = space
+        self._room = room
         self._validator = validator
         self._clock = clock
         self._wake = wake
@@ -135,16 +134,25 @@ class JobService:
         return self._stepped(account_id, job_id, lambda _: Renamed(name))
 
     def run(self, account_id: str, job_id: str, by: str, config: JobConfig | None = None) -> Job:
-        """Validate and start; raises BadInput with every problem, OutOfSpace, and the job stays NEW."""
+        """Validate and start; raises BadInput with every problem, OutOfSpace, QuotaExceeded, and the job stays NEW."""
         job = self.get(account_id, job_id)
         if job.state is not JobState.NEW:
             raise NotAllowedNow(f"job '{job_id}' was run already; it is in state {job.state.value}")
-        self._space.check()
+        self._room.left(account_id)
         blocks, params = self._validator.checked(job)
-        if params != job.params:
-            job = self.edit(account_id, job_id, params=params)
-        event = RunAccepted(blocks, config or job.config, by)
+        config, said = self._shortened(account_id, config or job.config)
+        if params != job.params or said:
+            job = self.edit(account_id, job_id, params=params, warnings=(*job.warnings, *said))
+        event = RunAccepted(blocks, config, by)
         return self._woken(self._store.advance(step(job, event, self._clock.now())))
+
+    def _shortened(self, account_id: str, config: JobConfig) -> tuple[JobConfig, list[str]]:
+        """What a quota leaves of the days that a job's files are to be kept, and a warning where that is less."""
+        most = self._room.most_days(account_id)
+        if config.retention_days <= most:
+            return config, []
+        said = f"config.retentionDays: {config.retention_days:g} is more than the account's quota, {most:g}"
+        return replace(config, retention_days=most), [said]
 
     def retry(self, account_id: str, job_id: str, by: str, wish: Retry = EVERYTHING) -> Job:
         """Open a new round of a job that failed or is partial: what finished is kept, the rest is run again."""
@@ -157,7 +165,7 @@ class JobService:
             said = f"its chunks and results were kept for {job.config.retention_days:g} days (config.retentionDays)"
             raise NotAllowedNow(f"job '{job_id}' cannot be tried again: {said} and are gone; make a new job")
         self._check_retry(job, wish)
-        self._space.check()
+        self._room.left(account_id)
         tags = replace(job.tags, app=wish.app or job.tags.app, assembler=wish.assembler or job.tags.assembler)
         blocks, _ = self._validator.checked(replace(job, tags=tags))
         event = RetryAccepted(by, blocks, wish.what, wish.failure_id)

@@ -5,7 +5,6 @@ What a job runs is what is kept there, so a script may be edited, and a block pu
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from fanfold.errors import BadInput, BadManifest, NotFound, Problem, Refused
 from fanfold.jobs.blocks import BlockType, Manifest, read_manifest
 from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.params import check_schema
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.siblings import imported_beside
 
 MAX_FILES = 10_000
@@ -49,10 +49,10 @@ class _Found:
 
 
 class Packages:
-    """Takes block folders and single scripts into the storage below `root`."""
+    """Takes block folders and single scripts into the storage."""
 
-    def __init__(self, root: Path, effects: Effects) -> None:
-        self._root = root
+    def __init__(self, files: BlockFiles, effects: Effects) -> None:
+        self._files = files
         self._effects = effects
 
     def take(self, path: Path, wanted: BlockType) -> ReadBlock:
@@ -60,8 +60,8 @@ class Packages:
         found = _found(path, wanted)
         sha256 = _content_hash(found.manifest, found.base, found.files)
         key = f"packages/{sha256}"
-        if not (self._root / key).is_dir():
-            self._copy(found.base, found.files, self._root / key)
+        if not self._files.keep(key):
+            self._copy(found.base, found.files, key)
         manifest = found.manifest
         block_id = f"local/{manifest.name}@{manifest.version}"
         pinned = PinnedBlock(block_id, manifest.name, manifest.version, 1, sha256, key, False, found.data)
@@ -74,12 +74,9 @@ class Packages:
         """
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         key = f"packages/{_content_hash(manifest, folder, files)}"
-        target = self._root / key
-        if not target.is_dir():
+        if not self._files.keep(key):
             self._bring_to_disk(folder, files)
-            self._effects.make_folder(target.parent)
-            self._settle(folder, target)
-            self._effects.fsync_folder(target.parent)
+            self._files.put(folder, key)
         return key
 
     def _bring_to_disk(self, folder: Path, files: list[Path]) -> None:
@@ -89,7 +86,8 @@ class Packages:
         for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
             self._effects.fsync_folder(inner)
 
-    def _copy(self, base: Path, files: list[Path], target: Path) -> None:
+    def _copy(self, base: Path, files: list[Path], key: str) -> None:
+        target = self._files.path(key)
         part = target.with_name(f".{target.name}.part")
         self._effects.remove_tree(part)
         self._effects.make_folder(part)
@@ -98,16 +96,7 @@ class Packages:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(file.read_bytes())
             os.chmod(place, 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
-        self._settle(part, target)
-
-    def _settle(self, part: Path, target: Path) -> None:
-        """Give a finished folder its name, unless somebody else just put the same content there."""
-        try:
-            self._effects.rename(part, target)
-        except OSError as err:
-            if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            self._effects.remove_tree(part)
+        self._files.put(part, key)
 
 
 def content_sha256(path: Path, wanted: BlockType) -> str:

@@ -74,7 +74,7 @@ class SealedPlaceSecrets:
     def replaced(self, before: Job | None, after: Job) -> None:
         """See `PlaceSecrets`."""
         if before is not None:
-            gone = _own_ids(before) - _own_ids(after)
+            gone = own_ids(before) - own_ids(after)
             if gone:
                 self._store.forget(after.account_id, sorted(gone))
 
@@ -172,7 +172,8 @@ def _places(job: Job) -> dict[str, DataRef]:
     return {"dataSource": job.data_source, "dataDestination": job.data_destination}
 
 
-def _own_ids(job: Job) -> set[str]:
+def own_ids(job: Job) -> set[str]:
+    """The ids under which credentials that were given inside a job are sealed."""
     return {own_id(ref) for ref in _places(job).values()} - {""}
 
 

@@ -1,8 +1,7 @@
 """What a person pushes, taken into the job storage: unpacked, checked with every problem named at once, kept by hash.
 
-archives/<sha256>.zip or .tar.gz   the archive, byte for byte as it came; made anew where a token was taken out of it
-packages/<sha256>/                 its program, see `services.packages`
-pushes/<random>/                   a push under way; gone when it ends
+The archive is kept byte for byte as it came, or made anew where a token was taken out of it; see `services.block_files`
+for where. A push under way has a folder of its own in `pushes/`, gone when it ends.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from fanfold.jobs.blocks import BlockType, Manifest, read_manifest, snake
 from fanfold.jobs.json_text import read_json
 from fanfold.jobs.params import check_schema
 from fanfold.jobs.templates import ReadTemplate, read_template
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.packages import Packages
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.repacking import pack
@@ -59,13 +59,13 @@ class TakenBlock:
 
 
 class Pushes:
-    """Takes pushed blocks into the storage below `root`."""
+    """Takes pushed blocks into the storage."""
 
-    def __init__(self, root: Path, effects: Effects, tokens: RegistryTokens) -> None:
-        self._root = root
+    def __init__(self, files: BlockFiles, effects: Effects, tokens: RegistryTokens) -> None:
+        self._files = files
         self._tokens = tokens
         self._effects = effects
-        self._packages = Packages(root, effects)
+        self._packages = Packages(files, effects)
 
     def take(self, account_id: str, types: Sequence[BlockType], beside: Beside, archive: IO[bytes]) -> TakenBlock:
         """Check and keep a block; raises BadManifest that names every problem of all its parts."""
@@ -78,9 +78,7 @@ class Pushes:
                 digest = self._packed_anew(checked, folder, suffix)
             key = f"archives/{digest.hex()}{suffix}"
             package = self._packages.adopt(checked.program, checked.manifest)
-            self._effects.make_folder((self._root / key).parent)
-            self._effects.rename(folder / "archive", self._root / key)
-            self._effects.fsync_folder((self._root / key).parent)
+            self._files.put(folder / "archive", key)
         return TakenBlock(
             manifest=checked.manifest,
             data=checked.data,
@@ -91,17 +89,21 @@ class Pushes:
             package=package,
         )
 
+    def kept(self, archive: str, package: str) -> bool:
+        """Make a block's files new, so that a job can be told of them; False where they are gone."""
+        return self._files.keep(archive) and self._files.keep(package)
+
     def archive(self, key: str) -> Path:
         """A kept archive."""
-        return self._root / key
+        return self._files.path(key)
 
     def sweep(self) -> None:
         """Remove what pushes left behind that were cut off; for the start of a server, before it takes any."""
-        self._effects.remove_tree(self._root / "pushes")
+        self._effects.remove_tree(self._files.path("pushes"))
 
     @contextlib.contextmanager
     def _under_way(self) -> Iterator[Path]:
-        folder = self._root / "pushes" / uuid.uuid4().hex
+        folder = self._files.path("pushes") / uuid.uuid4().hex
         self._effects.make_folder(folder)
         try:
             yield folder

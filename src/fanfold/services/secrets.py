@@ -12,12 +12,13 @@ from datetime import datetime
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
 from fanfold.jobs.blocks import read_manifest
-from fanfold.jobs.models import PinnedBlock
+from fanfold.jobs.models import Job, PinnedBlock
 from fanfold.jobs.secrets import ALIASES, ID_PATTERN, environment_of, taken_name
 from fanfold.ports.blocks import BlockRecord
 from fanfold.ports.clock import Clock
 from fanfold.ports.secrets import Credential, Credentials, Grant, ProgramSecrets, SecretRecord, SecretStore, SecretType
 from fanfold.services.audit import AuditLog
+from fanfold.services.place_secrets import own_ids
 from fanfold.services.sealing import Sealer
 
 MAX_VALUE = 16 * 1024
@@ -164,6 +165,11 @@ class SecretService:
         if problems:
             raise BadInput("the block cannot get its secrets", problems)
         return found
+
+    def job_over(self, job: Job) -> None:
+        """See `ports.secrets`."""
+        if ids := own_ids(job):
+            self._store.forget(job.account_id, sorted(ids))
 
     def _given(self, account_id: str, secret_id: str, block: PinnedBlock) -> Credential:
         if not re.fullmatch(ID_PATTERN, secret_id):

@@ -10,15 +10,14 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 from fanfold.effects import enough_space
-from fanfold.errors import BadInput, Conflict, NotAllowedNow, NotFound, Problem
+from fanfold.errors import BadInput, Conflict, NotAllowedNow, NotFound, Problem, QuotaExceeded
 from fanfold.jobs.file_names import plain_name
 from fanfold.jobs.models import Job, JobState
 from fanfold.ports.clock import Clock
-from fanfold.ports.space import Space
 from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
 from fanfold.ports.uploads import Upload, Uploads
-from fanfold.services.disk_space import ENDLESS
+from fanfold.services.room import MEND, UNBOUNDED, Room
 from fanfold.services.signing import Signer
 
 FILE = "file"
@@ -31,22 +30,26 @@ class _CutShort(Exception):
 
 
 class Incoming:
-    """One upload under way: feed it, then `finish` or `drop` it. Belongs to one request."""
+    """One upload under way: feed it, then `finish` or `drop` it. Belongs to one request. It may have `room` bytes."""
 
-    def __init__(self, job: Job, files: JobFiles) -> None:
+    def __init__(self, job: Job, files: JobFiles, room: float = float("inf")) -> None:
         self.job = job
         self.files = files
         self.location = uuid.uuid4().hex
         self.size_bytes = 0
+        self._room = room
         self.overtaken = False
         self._digest = hashlib.sha256()
         self._open = ExitStack()
         self._file = self._open.enter_context(files.new_input(self.location))
 
     def feed(self, data: bytes) -> None:
-        """Take more bytes; Conflict where a newer upload of the same job has begun, OutOfSpace."""
+        """Take more bytes; Conflict where a newer upload of the same job has begun, OutOfSpace, QuotaExceeded."""
         if self.overtaken:
             raise Conflict(f"a newer upload for job '{self.job.id}' has begun and takes the place of this one")
+        if self.size_bytes + len(data) > self._room:
+            said = f"account '{self.job.account_id}' may store {self._room:,.0f} bytes more; the upload has more"
+            raise QuotaExceeded(said, hint=MEND)
         with enough_space(self.files.source):
             self._file.write(data)
         self._digest.update(data)
@@ -80,7 +83,7 @@ class UploadService:
         public_url: str,
         *,
         max_bytes: int = MAX_UPLOAD_BYTES,
-        space: Space = ENDLESS,
+        room: Room = UNBOUNDED,
     ) -> None:
         self._uploads = uploads
         self._store = store
@@ -89,7 +92,7 @@ class UploadService:
         self._signer = signer
         self._public_url = public_url
         self.max_bytes = max_bytes
-        self._space = space
+        self._room = room
         self._under_way: dict[str, Incoming] = {}
         self._lock = threading.Lock()
 
@@ -103,13 +106,12 @@ class UploadService:
         """Open an upload by its link; an older one for the same job that is still under way ends with Conflict.
 
         Raises NotFound for a link that is not good, NotAllowedNow where the job takes no upload (any more),
-        OutOfSpace.
+        OutOfSpace, QuotaExceeded.
         """
         self._signer.check(_path(job_id), expires, signature, self._clock.now())
         job = self._store.job(job_id)
         self._check_wanted(job)
-        self._space.check()
-        incoming = Incoming(job, self._storage.job(job_id))
+        incoming = Incoming(job, self._storage.job(job_id), self._room.left(job.account_id))
         with self._lock:
             older = self._under_way.get(job_id)
             self._under_way[job_id] = incoming

@@ -20,6 +20,7 @@ from fanfold.effects import Effects
 from fanfold.jobs.access import UserRole
 from fanfold.pipeline.workspace import Workspace
 from fanfold.services.access import RateLimits
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
 from fanfold.services.registry_tokens import RegistryTokens
@@ -78,7 +79,13 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
             "access": people.access,
             "limits": RateLimits(people.clock, 1000.0),
             "blocks": BlockService(
-                blocks, templates, tmp_path, Effects(), people.clock, tokens, max_push_bytes=MAX_PUSH_BYTES
+                blocks,
+                templates,
+                BlockFiles(tmp_path, Effects(), people.clock),
+                Effects(),
+                people.clock,
+                tokens,
+                max_push_bytes=MAX_PUSH_BYTES,
             ),
             "templates": templates,
             "caches": CacheService(workspace.cache, workspace.shared_cache, Effects(), MAX_CACHE_BYTES),

@@ -7,6 +7,7 @@ import pytest
 
 from fanfold.jobs.models import JobConfig, Role
 from fanfold.pipeline.retention import Retention
+from fanfold.services.caller_secrets import CallerSecrets
 from tests.shelf import Shelf
 
 DAY_S = 86400.0
@@ -22,7 +23,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 @pytest.fixture
 def retention(shelf: Shelf) -> Retention:
-    return Retention(shelf.store, shelf.workspace, shelf.clock)
+    return Retention(shelf.store, shelf.workspace, CallerSecrets({}), shelf.clock)
 
 
 def test_an_output_in_the_bucket_goes_with_its_links_and_the_logs_stay(shelf: Shelf, retention: Retention) -> None:

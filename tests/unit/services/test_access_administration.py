@@ -1,18 +1,12 @@
 """Accounts and users, as administrators change them, and the audit log that tells of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from fanfold.errors import BadInput, Conflict, NotFound, Refused
 from fanfold.jobs.access import Caller, UserRole
-from tests.people import People, people_of_a_server
-
-
-@pytest.fixture
-def people() -> Iterator[People]:
-    with people_of_a_server() as made:
-        yield made
+from tests.people import People
 
 
 def test_an_account_is_made_changed_and_listed(people: People) -> None:

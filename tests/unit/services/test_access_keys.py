@@ -1,7 +1,6 @@
 """Keys and tokens: who gets in, with what rights, until when."""
 
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -18,12 +17,6 @@ from tests.people import PEPPER, People, people_of_a_server
 from tests.values import NOON
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-def people() -> Iterator[People]:
-    with people_of_a_server() as made:
-        yield made
 
 
 def test_the_first_account_has_an_administrator_and_is_made_once(people: People) -> None:

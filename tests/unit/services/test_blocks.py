@@ -21,6 +21,7 @@ from fanfold.jobs.blocks import BlockType
 from fanfold.jobs.lifecycle import Aborted, RunAccepted, step
 from fanfold.jobs.models import BlockTags, DataRef, JobBlocks, JobConfig
 from fanfold.ports.blocks import BlockFilter, BlockRecord, BlockStatus
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.blocks import BlockService, Pushed
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.packages import ReadBlock
@@ -85,7 +86,9 @@ def registry(tmp_path: Path) -> Registry:
     root.mkdir()
     sealer = Sealer(tmp_path / "master-key.json", Effects())
     tokens = RegistryTokens(SqlSecrets(store.database), sealer, clock)
-    blocks = BlockService(SqlBlocks(store.database), templates, root, Effects(), clock, tokens)
+    blocks = BlockService(
+        SqlBlocks(store.database), templates, BlockFiles(root, Effects(), clock), Effects(), clock, tokens
+    )
     return Registry(root, store, clock, templates, blocks, tokens)
 
 

@@ -11,7 +11,9 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, BadManifest, NotFound
 from fanfold.jobs.blocks import BlockType
 from fanfold.services import packages
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.packages import Packages
+from tests.people import TurnedClock
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def manifest(folder: Path, **more: Any) -> None:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Packages:
-    return Packages(tmp_path / "state", Effects())
+    return Packages(BlockFiles(tmp_path / "state", Effects(), TurnedClock()), Effects())
 
 
 def stored(tmp_path: Path, key: str) -> list[str]:

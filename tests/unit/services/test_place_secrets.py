@@ -13,6 +13,7 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict
 from fanfold.jobs.models import DataRef, Job
 from fanfold.services.audit import AuditLog
+from fanfold.services.block_files import BlockFiles
 from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
@@ -43,7 +44,7 @@ class Place:
         sealer = Sealer(folder / "master-key.json", Effects())
         self.secrets = SecretService(store, sealer, AuditLog(SqlAccess(people.database), people.clock), people.clock)
         self.store = SqlStore(people.database)
-        blocks = LocalBlocks(Packages(folder, Effects()))
+        blocks = LocalBlocks(Packages(BlockFiles(folder, Effects(), people.clock), Effects()))
         validator = Validator(blocks, lambda ref: None, self.secrets, container_fallback=True)
         sealed = SealedPlaceSecrets(store, sealer, people.clock)
         self.jobs = JobService(self.store, validator, people.clock, ThreadSignal(), sealed)
@@ -193,3 +194,11 @@ def test_without_a_server_credentials_are_refused() -> None:
     job = Job("j", "a", created_at=NOON, data_source=DataRef("local", {"path": "/x", "secretKey": VALUE}))
     with pytest.raises(BadInput, match="kept by servers only"):
         NoPlaceSecrets().sealed(job)
+
+
+def test_a_jobs_credentials_go_when_its_files_are_gone_for_good(place: Place) -> None:
+    job = place.create(data_source=DataRef("url", WEB), data_destination=DataRef("s3", S3))
+    other = place.create("job-2", data_source=DataRef("url", WEB))
+    for _ in range(2):
+        place.secrets.job_over(job)
+        assert place.ids() == [own_id(other.data_source)]

@@ -3,7 +3,6 @@
 import base64
 import json
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +16,9 @@ from fanfold.services.sealing import Sealer
 from fanfold.services.secrets import SecretService
 from fanfold.stores.access import SqlAccess
 from fanfold.stores.secrets import SqlSecrets
-from tests.people import People, people_of_a_server
+from tests.people import People
 
 VALUE = "wJalrXUtnFEMI/K7MDENG"
-
-
-@pytest.fixture
-def people() -> Iterator[People]:
-    with people_of_a_server() as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Secrets of accounts: what is stored and shown, who gets them, and what is said where nobody does."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,16 +20,10 @@ from fanfold.services.secrets import SecretService, secret_type
 from fanfold.stores.access import SqlAccess
 from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.server_tables import audit, secrets
-from tests.people import People, people_of_a_server
+from tests.people import People
 from tests.values import NOON
 
 VALUE = "wJalrXUtnFEMI/K7MDENG"
-
-
-@pytest.fixture
-def people() -> Iterator[People]:
-    with people_of_a_server() as made:
-        yield made
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fanfold.api.auth import Developer, Reader, Submitter, token_of
 from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.problems import TooMany, Unauthenticated
-from fanfold.api.routes import administration, secrets
+from fanfold.api.routes import administration, secrets, storage
 from fanfold.api.translate import page_json
 from fanfold.api.translate_access import entry_json, key_json, user_json
 from fanfold.errors import BadInput, Problem, Refused
@@ -35,6 +35,7 @@ from fanfold.wire.base import Generic
 router = APIRouter(tags=["auth"])
 router.include_router(administration.router)
 router.include_router(secrets.router)
+router.include_router(storage.router)
 
 With = Annotated[Services, Depends(services_of)]
 

@@ -11,6 +11,7 @@ from fanfold.client.aio.blocks import AsyncBlocks
 from fanfold.client.aio.jobs import AsyncJobs
 from fanfold.client.aio.keys import AsyncKeys
 from fanfold.client.aio.secrets import AsyncSecrets
+from fanfold.client.aio.storage import AsyncStorage
 from fanfold.client.aio.templates import AsyncTemplates
 from fanfold.client.aio.transport import AsyncTransport
 from fanfold.client.credentials import find, plain_url
@@ -44,6 +45,7 @@ class AsyncClient:
         self.templates = AsyncTemplates(self._transport)
         self.keys = AsyncKeys(self._transport)
         self.secrets = AsyncSecrets(self._transport)
+        self.storage = AsyncStorage(self._transport)
 
     @property
     def url(self) -> str:

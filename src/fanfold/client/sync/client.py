@@ -16,6 +16,7 @@ from fanfold.client.sync.blocks import Blocks
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.secrets import Secrets
+from fanfold.client.sync.storage import Storage
 from fanfold.client.sync.templates import Templates
 from fanfold.client.sync.transport import Transport
 from fanfold.wire.auth import AuthUser
@@ -45,6 +46,7 @@ class Client:
         self.templates = Templates(self._transport)
         self.keys = Keys(self._transport)
         self.secrets = Secrets(self._transport)
+        self.storage = Storage(self._transport)
 
     @property
     def url(self) -> str:

@@ -1,0 +1,113 @@
+"""Garbage of the storage: what lies on disk and no row wants any more. What belongs to jobs goes by itself, see
+`pipeline.reconcile`; this is what people ask for.
+
+First it is seen what is old, then what is wanted; so whatever comes to be wanted meanwhile was made new before, and is
+left alone (`services.block_files`). Killed at any moment, it leaves nothing but what the next start removes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from fanfold.effects import Effects
+from fanfold.jobs.access import Caller
+from fanfold.ports.clock import Clock
+from fanfold.ports.storage import JobStorage
+from fanfold.ports.storage_use import StorageUse
+from fanfold.services.audit import AuditLog
+from fanfold.services.block_files import BlockFiles
+
+NEW_FOR = timedelta(hours=1)
+UPLOAD_NEW_FOR = timedelta(hours=24)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that nobody wants. `kind` is `block`, its archive or its program, or `upload`, one that was replaced or
+    never ended; `size_bytes` is what its files hold."""
+
+    kind: str
+    name: str
+    size_bytes: int
+
+
+class Collector:
+    """Finds garbage and removes it."""
+
+    def __init__(
+        self,
+        files: BlockFiles,
+        storage: JobStorage,
+        use: StorageUse,
+        audit: AuditLog,
+        effects: Effects,
+        clock: Clock,
+    ) -> None:
+        self._files = files
+        self._storage = storage
+        self._use = use
+        self._audit = audit
+        self._effects = effects
+        self._clock = clock
+
+    def look(self) -> list[Garbage]:
+        """What `collect` would remove now."""
+        blocks = (Garbage("block", key, _size(self._files.path(key))) for key in self._unwanted_blocks())
+        return [*blocks, *(_upload(path) for path in self._unwanted_uploads())]
+
+    def collect(self, caller: Caller, request_id: str = "") -> list[Garbage]:
+        """Remove it; what was there. Safe to repeat, and to be cut off."""
+        gone = [*self._without_blocks(), *self._without_uploads()]
+        size_bytes = sum(garbage.size_bytes for garbage in gone)
+        log.info("garbage was removed: %d objects, %d bytes", len(gone), size_bytes)
+        told = {"count": len(gone), "bytes": size_bytes}
+        self._audit.record(caller, request_id, "storage.collect", "", told)
+        return gone
+
+    def _unwanted_blocks(self) -> list[str]:
+        old = list(self._files.old(self._clock.now() - NEW_FOR))
+        if not old:
+            return []
+        wanted = self._use.wanted_keys()
+        wanted |= self._use.programs_of(self._storage.job_ids())  # after it: those that ended meanwhile are among them
+        return [key for key in old if key not in wanted]
+
+    def _without_blocks(self) -> Iterator[Garbage]:
+        before = self._clock.now() - NEW_FOR
+        for key in self._unwanted_blocks():
+            gone = self._files.take_away(key, before)
+            if gone is not None:
+                found = Garbage("block", key, _size(gone))
+                self._effects.remove_tree(gone)
+                yield found
+
+    def _unwanted_uploads(self) -> Iterator[Path]:
+        """Files of drafts beside their upload. A draft that is run meanwhile keeps its upload, which is never here."""
+        before = (self._clock.now() - UPLOAD_NEW_FOR).timestamp()
+        for job_id, location in self._use.drafted_uploads(self._storage.job_ids()).items():
+            folder = self._storage.job(job_id).source
+            entries = sorted(folder.iterdir()) if folder.is_dir() else []
+            yield from (path for path in entries if path.name != location and path.lstat().st_mtime < before)
+
+    def _without_uploads(self) -> Iterator[Garbage]:
+        for path in self._unwanted_uploads():
+            found = _upload(path)
+            self._effects.remove_file(path)
+            yield found
+
+
+def _upload(path: Path) -> Garbage:
+    return Garbage("upload", f"{path.parent.parent.name}/{path.name}", path.lstat().st_size)
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder."""
+    if path.is_dir():
+        return sum(entry.lstat().st_size for entry in path.rglob("*") if not entry.is_dir())
+    return path.lstat().st_size
