@@ -9,6 +9,10 @@ from typing import Any
 from fanfold.errors import BadInput, MissingPart, Problem
 
 EXECUTORS: Mapping[str, str] = {"local": "fanfold.executors.local:LocalExecutor"}
+STORES: Mapping[str, str] = {
+    "postgresql": "fanfold.stores.postgres:PostgresStore",
+    "sqlite": "fanfold.stores.sqlite:SqliteStore",
+}
 PLATFORMS: Mapping[str, str] = {"process": "fanfold.platforms.process:ProcessPlatform"}
 DATA_SOURCES: Mapping[str, str] = {
     "bucket": "fanfold.datasources.bucket:Bucket",

@@ -17,6 +17,7 @@ from typing import Any
 from fanfold.errors import BadInput, Problem
 
 ENVIRONMENT_PREFIX = "FANFOLD_"
+POSTGRES = ("postgresql://", "postgres://")
 
 
 def _cores() -> int:
@@ -40,6 +41,9 @@ class Settings:
     """The settings of one process."""
 
     state: Path = _said(state_home, "Folder for the database and the job storage.")
+    database: str = _said(
+        "", "Database: postgresql://user:password@host/name; default: an SQLite file in the state folder.", secret=True
+    )
     slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
     python: str = _said(sys.executable, "The interpreter that runs users' Python files.")
     kill_grace_s: float = _said(1.0, "Seconds between asking a program to end (TERM) and ending it (KILL).")
@@ -106,6 +110,9 @@ class Settings:
         if problems:
             raise BadInput("the settings are not right", problems)
         settings = replace(cls(), **found)
+        if settings.database and not settings.database.startswith(POSTGRES):
+            said = "expected postgresql://user:password@host/name, or nothing for an SQLite file"
+            raise BadInput("the settings are not right", [Problem("database", said)])
         if settings.disk_high_bytes < settings.disk_low_bytes:
             said = f"expected at least disk_low_bytes ({settings.disk_low_bytes}), found {settings.disk_high_bytes}"
             raise BadInput("the settings are not right", [Problem("disk_high_bytes", said)])

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fanfold.clocks import SteadyClock
@@ -33,7 +32,7 @@ from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
-from fanfold.registry import DATA_SOURCES, EXECUTORS, load
+from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.disk_space import ENDLESS, DiskSpace
@@ -47,6 +46,8 @@ from fanfold.signals import ThreadSignal
 
 if TYPE_CHECKING:
     from fanfold.stores.database import Database
+    from fanfold.stores.postgres import PostgresStore
+    from fanfold.stores.sql import SqlStore
     from fanfold.stores.sqlite import SqliteStore
 
 DATABASE = "fanfold.db"
@@ -103,7 +104,7 @@ def wire(
     executor: Executor = executor_class(
         settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules
     )
-    store = _opened(settings.state / DATABASE, effects, executor)
+    store = _opened(settings, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     space = _space(settings)
@@ -188,12 +189,14 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def _opened(database: Path, effects: Effects, executor: Executor) -> SqliteStore:
+def _opened(settings: Settings, effects: Effects, executor: Executor) -> SqlStore:
     """Open the store while the runners start: what it imports takes as long as they do."""
-    from fanfold.stores.sqlite import SqliteStore
-
     try:
-        return SqliteStore(database, effects)
+        if settings.database:
+            postgres: type[PostgresStore] = load(STORES, "postgresql", "database")
+            return postgres(settings.database, effects, settings.state)
+        sqlite: type[SqliteStore] = load(STORES, "sqlite", "database")
+        return sqlite(settings.state / DATABASE, effects)
     except BaseException:
         executor.close(0.0)
         raise

@@ -7,11 +7,14 @@ import pytest
 
 from fanfold.effects import Effects
 from fanfold.ports.store import Store
+from fanfold.stores.postgres import PostgresStore
 from fanfold.stores.sqlite import SqliteStore
+from tests.conformance.postgres import shared_postgres
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "sqlite-memory": lambda folder: SqliteStore(None, Effects()),
     "sqlite-file": lambda folder: SqliteStore(folder / "fanfold.db", Effects()),
+    "postgres": lambda folder: PostgresStore(shared_postgres().new_database(), Effects()),
 }
 """One line a database: how a test gets an empty one."""
 

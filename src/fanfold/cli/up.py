@@ -16,6 +16,9 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one (8480).")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder for database and job storage.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql://user:password@host/name; default: SQLite in the state folder.")
+    ] = None,
     slots: Annotated[
         int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
     ] = None,
@@ -37,6 +40,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         host=host,
         port=port,
         state=state.absolute() if state else None,
+        database=database,
         slots=slots,
         python=python,
         public_url=public_url,

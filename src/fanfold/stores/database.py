@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -67,6 +68,10 @@ class Database:
             return
         with self.translated(), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def insert_many(self, connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows that all have the same columns, the quickest way that the database has."""
+        connection.execute(sa.insert(table), rows)
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:

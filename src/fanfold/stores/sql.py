@@ -87,7 +87,7 @@ class SqlStore:
             if after.deleted_at is not None:
                 connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
             _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
-            return _counted(connection, after) if _write_tasks(connection, step) else after
+            return _counted(connection, after) if _write_tasks(self.database, connection, step) else after
 
     def grouped(self) -> AbstractContextManager[None]:
         """See `ports.store`."""
@@ -304,7 +304,7 @@ def _record(connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(sa.insert(events), rows)
 
 
-def _write_tasks(connection: Connection, step: Step) -> bool:
+def _write_tasks(database: Database, connection: Connection, step: Step) -> bool:
     """What a step does to the job's tasks; says whether their counts may have changed."""
     job, counted = step.after, False
     if isinstance(step.event, RetryAccepted):
@@ -316,7 +316,7 @@ def _write_tasks(connection: Connection, step: Step) -> bool:
     if isinstance(step.event, ChunksPublished) and step.event.reopened:
         _reopen_tasks(connection, job, step.at)
         counted = True
-    return _insert_tasks(connection, job, step.tasks) or counted
+    return _insert_tasks(database, connection, job, step.tasks) or counted
 
 
 def _counted(connection: Connection, job: Job) -> Job:
@@ -325,12 +325,12 @@ def _counted(connection: Connection, job: Job) -> Job:
     return replace(job, tally=tally_of(row))
 
 
-def _insert_tasks(connection: Connection, job: Job, new: Iterable[Task]) -> bool:
+def _insert_tasks(database: Database, connection: Connection, job: Job, new: Iterable[Task]) -> bool:
     """Write a job's new tasks in batches and count them in the same transaction; says whether there were any."""
     walk = iter(new)
     opened = listed = 0
     while batch := list(islice(walk, BATCH)):
-        connection.execute(sa.insert(tasks), [task_row(task) for task in batch])
+        database.insert_many(connection, tasks, [task_row(task) for task in batch])
         opened += len(batch)
         listed += sum(task.key.role is Role.APP for task in batch)
     if opened:

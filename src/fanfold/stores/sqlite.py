@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from fanfold.effects import Effects
-from fanfold.errors import Broken, Conflict, OutOfSpace, Unavailable
+from fanfold.errors import Broken, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database
+from fanfold.stores.locking import locked
 from fanfold.stores.migrate import bring_up_to_date
 from fanfold.stores.sql import SqlStore
 
@@ -87,15 +87,8 @@ class SqliteStore(SqlStore):
 
 
 def _locked(path: Path) -> int:
-    """Take the lock beside the database file; it is gone with the process, however that ends."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as err:
-        os.close(descriptor)
-        hint = "One process owns an SQLite file; stop the other one first, or use PostgreSQL."
-        raise Conflict(f"the database '{path}' is in use by another process.", hint=hint) from err
-    return descriptor
+    hint = "One process owns an SQLite file; stop the other one first, or use PostgreSQL."
+    return locked(path.with_suffix(".lock"), f"the database '{path}'", hint)
 
 
 def _engine(path: Path | None) -> sa.Engine:

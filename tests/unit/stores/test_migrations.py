@@ -21,6 +21,7 @@ from fanfold.stores import migrate
 from fanfold.stores.schema import metadata
 from fanfold.stores.sqlite import SqliteStore
 from tests.arch.source import ROOT
+from tests.conformance.postgres import shared_postgres
 from tests.values import a_job
 
 VERSIONS = Path(migrate.MIGRATIONS, "versions")
@@ -74,6 +75,34 @@ def test_the_migrations_make_what_the_code_knows(engine: sa.Engine) -> None:
         known = described(connection)
     migrated.pop(BOOKKEEPING)
     assert migrated == known, "write a migration: tools/migration.py (before the first release: 0001 --anew)"
+
+
+def test_they_make_the_same_in_postgresql() -> None:
+    server = shared_postgres()
+    made, migrated = (sa.create_engine(server.new_database().replace("://", "+psycopg://")) for _ in range(2))
+    with migrated.begin() as connection:
+        command.upgrade(config(connection), "head")
+        connection.execute(sa.text(f"DROP TABLE {BOOKKEEPING}"))
+    with made.begin() as connection:
+        metadata.create_all(connection)
+    with made.connect() as known, migrated.connect() as found:
+        assert _in_postgresql(found) == _in_postgresql(known)
+    made.dispose()
+    migrated.dispose()
+
+
+def _in_postgresql(connection: sa.Connection) -> dict[str, Any]:
+    inspector = sa.inspect(connection)
+    return {
+        table: {
+            "columns": [column | {"type": str(column["type"])} for column in inspector.get_columns(table)],
+            "key": inspector.get_pk_constraint(table)["constrained_columns"],
+            "checks": sorted((item["name"], item["sqltext"]) for item in inspector.get_check_constraints(table)),
+            "unique": sorted(str(item["column_names"]) for item in inspector.get_unique_constraints(table)),
+            "indexes": sorted((str(item["name"]), item["column_names"]) for item in inspector.get_indexes(table)),
+        }
+        for table in inspector.get_table_names()
+    }
 
 
 def test_the_newest_migration_is_the_one_the_code_names() -> None:

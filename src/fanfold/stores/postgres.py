@@ -1,0 +1,240 @@
+"""PostgreSQL: a database that outlives the machine of its server.
+
+Writers take turns, as in SQLite: each takes one lock when it begins. So events are committed in the order of their
+numbers, which those who follow them rely on, and no two transactions wait for each other's rows. A process that stands
+still while it holds the lock loses it with its connection.
+
+One server owns a database: it holds a second lock for as long as it is connected, and writes nothing without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import psycopg.conninfo
+import sqlalchemy as sa
+
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, Conflict, OutOfSpace, Unavailable
+from fanfold.ports.store import Store
+from fanfold.stores.database import Connection, Database
+from fanfold.stores.locking import locked
+from fanfold.stores.migrate import bring_up_to_date
+from fanfold.stores.sql import SqlStore
+
+CHANNEL = "fanfold"
+LOCK = "fanfold.lock"
+WRITE_LOCK = 0x66616E66
+OWNER_LOCK = 0x66616E67
+"""Any numbers that no other program of the same database uses."""
+
+CONNECT_S = 10
+CONNECTIONS = 16
+STALLED_S = 5
+"""A transaction that does nothing for so long is undone: its process is frozen or cut off."""
+
+LISTENS_FOR_S = 5.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+STALLED = "25P03"
+_FULL = ("53100",)
+_SETTINGS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "idle_in_transaction_session_timeout": f"{STALLED_S}s",
+        "lock_timeout": "30s",
+        "statement_timeout": "60s",
+        "tcp_user_timeout": "15s",
+        "timezone": "UTC",
+    }.items()
+)
+
+log = logging.getLogger(__name__)
+
+
+class PostgresDatabase(Database):
+    """PostgreSQL's own: the lock of writers, the wake-ups across processes, its error codes."""
+
+    def __init__(self, url: str, effects: Effects) -> None:
+        """Open the database at `url`, postgresql://user:password@host/name, and make its tables where it is new."""
+        self._url = _parsed(url)
+        self._name = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        self._me = uuid.uuid4().hex
+        self._closed = threading.Event()
+        engine = _engine(self._url, self._me)
+        super().__init__(engine, effects)
+        self._listener: threading.Thread | None = None
+        self._taken = False
+        try:
+            owner = self._owning()
+            with self.translated():
+                bring_up_to_date(engine)
+        except BaseException:
+            self.close()
+            raise
+        self._listener = threading.Thread(target=self._listen, args=(owner,), name="fanfold-listen", daemon=True)
+        self._listener.start()
+
+    @contextlib.contextmanager
+    def writing(self, what: str) -> Iterator[Connection]:
+        """One write transaction; Unavailable where another server has taken the database meanwhile."""
+        if self._taken:
+            raise Unavailable(f"another server has the database '{self._name}' now")
+        with super().writing(what) as connection:
+            yield connection
+
+    def _owning(self) -> psycopg.Connection[Any]:
+        """A connection that owns the database and hears of others' commits; Conflict where another server has it."""
+        with _translated(self._name):
+            connection = psycopg.connect(_dsn(self._url), autocommit=True, connect_timeout=CONNECT_S)
+            connection.execute(f"LISTEN {CHANNEL}")
+            owned = connection.execute(f"SELECT pg_try_advisory_lock({OWNER_LOCK})").fetchone()
+        if owned != (True,):
+            connection.close()
+            hint = "One server owns a database; stop the other one first, or name another database."
+            raise Conflict(f"the database '{self._name}' is in use by another server.", hint=hint)
+        return connection
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """A full disk is OutOfSpace; a server that is away, ends a connection or has no time is Unavailable."""
+        try:
+            yield
+        except sa.exc.DBAPIError as err:
+            code = getattr(err.orig, "sqlstate", None) or ""
+            if code in _FULL:
+                raise OutOfSpace(f"the database '{self._name}' has no space left: {err.orig}") from err
+            away = isinstance(err, sa.exc.OperationalError | sa.exc.InterfaceError) or err.connection_invalidated
+            if away or code == STALLED:
+                raise Unavailable(f"the database '{self._name}' does not answer: {err.orig}") from err
+            raise
+
+    def insert_many(self, connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+        """By COPY, which takes a third of the time."""
+        names = list(rows[0])
+        types = [table.c[name].type.dialect_impl(connection.dialect) for name in names]
+        writers = [kind.bind_processor(connection.dialect) for kind in types]
+        columns = ", ".join(f'"{name}"' for name in names)
+        with self._raw(connection).cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                values = zip(writers, (row[name] for name in names), strict=True)
+                copy.write_row([value if write is None else write(value) for write, value in values])
+
+    @staticmethod
+    def _raw(connection: Connection) -> psycopg.Connection[Any]:
+        found = connection.connection.driver_connection
+        assert isinstance(found, psycopg.Connection)
+        return found
+
+    def close(self) -> None:
+        """Stop listening and let go of all connections."""
+        self._closed.set()
+        if self._listener is not None:
+            self._listener.join()
+        super().close()
+
+    def _listen(self, connection: psycopg.Connection[Any]) -> None:
+        """Hear of others' commits, and own the database again after it was away. What is missed meanwhile is looked
+        for anyway."""
+        while not self._closed.is_set():
+            try:
+                with connection:
+                    self._tell()
+                    self._hear(connection)
+            except psycopg.Error as err:
+                log.warning("the database '%s' ended the connection that owns it: %s", self._name, err)
+                connection = self._owning_again() or connection
+
+    def _owning_again(self) -> psycopg.Connection[Any] | None:
+        wait_s = FIRST_WAIT_S
+        while not self._closed.wait(wait_s):
+            try:
+                connection = self._owning()
+            except Conflict:
+                self._taken = True
+            except Unavailable as err:
+                log.info("the database is not there yet: %s", err)
+            else:
+                self._taken = False
+                return connection
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        return None
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> None:
+        while not self._closed.is_set():
+            for notice in connection.notifies(timeout=0.25, stop_after=1):
+                if notice.payload != self._me:
+                    self._tell()
+
+
+class PostgresStore(SqlStore):
+    """The SQL store in a PostgreSQL database."""
+
+    def __init__(self, url: str, effects: Effects, state: Path | None = None) -> None:
+        """See `PostgresDatabase`. With `state` this process owns that folder too, where the files are."""
+        hint = "One server owns a state folder; stop the other one first, or name another folder."
+        self._lock = None if state is None else locked(state / LOCK, f"the state folder '{state}'", hint)
+        try:
+            super().__init__(PostgresDatabase(url, effects))
+        except BaseException:
+            self._let_go()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database and the folder."""
+        super().close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+@contextlib.contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as err:
+        raise Unavailable(f"the database '{name}' does not answer: {err}") from err
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+        return sa.make_url(url).set(drivername="postgresql+psycopg")
+    except (psycopg.ProgrammingError, sa.exc.ArgumentError, ValueError) as err:
+        raise BadInput("the database is not right; expected postgresql://user:password@host/name") from err
+
+
+def _dsn(url: sa.URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _engine(url: sa.URL, me: str) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=CONNECTIONS,
+        pool_pre_ping=True,
+        pool_timeout=CONNECT_S,
+        connect_args={"options": _SETTINGS, "connect_timeout": CONNECT_S, "application_name": "fanfold"},
+    )
+
+    def begin(connection: sa.Connection) -> None:
+        """Writers wait for each other; at their commit, other processes are told."""
+        if connection.get_execution_options().get("fanfold_write", False):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK}), pg_notify('{CHANNEL}', '{me}')")
+
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+_fits: type[Store] = PostgresStore

@@ -1,0 +1,171 @@
+"""What only PostgreSQL does: it goes away and comes back, has other owners, and hears of others' commits."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from fanfold.effects import Effects
+from fanfold.errors import BadInput, Conflict, Unavailable
+from fanfold.stores import postgres
+from fanfold.stores.postgres import PostgresDatabase, PostgresStore
+from fanfold.stores.schema import jobs
+from tests.conformance.postgres import shared_postgres
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.values import a_job
+
+WAIT_S = 20.0
+
+
+def eventually(
+    do: Callable[[], object], not_yet: type[BaseException] | tuple[type[BaseException], ...], deadline_s: float
+) -> None:
+    """Do something again and again until it does not raise `not_yet`."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        try:
+            do()
+        except not_yet:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture
+def url() -> str:
+    return shared_postgres().new_database()
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[PostgresDatabase]:
+    made = PostgresDatabase(url, Effects())
+    yield made
+    made.close()
+
+
+def terminated(server: PostgresServer, url: str) -> None:
+    """End every connection to a database."""
+    server.do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'")
+
+
+def test_one_server_owns_a_database_until_it_is_closed(url: str) -> None:
+    first = PostgresDatabase(url, Effects())
+    with pytest.raises(Conflict, match="in use by another server"):
+        PostgresDatabase(url, Effects())
+    first.close()
+    PostgresDatabase(url, Effects()).close()
+
+
+def test_a_password_is_not_told(url: str) -> None:
+    with pytest.raises(Unavailable) as refused:
+        PostgresDatabase("postgresql://ann:hunter2@127.0.0.1:1/none", Effects())
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://[", "postgresql://h:port/x"])
+def test_an_url_that_is_none_is_refused_in_words(wrong: str) -> None:
+    with pytest.raises(BadInput, match="postgresql://user"):
+        PostgresDatabase(wrong, Effects())
+
+
+def test_connections_that_were_ended_are_made_anew_and_owned_again(url: str) -> None:
+    store = PostgresStore(url, Effects())
+    try:
+        store.insert_job(a_job("before"), "ann")
+        terminated(shared_postgres(), url)
+        eventually(lambda: store.insert_job(a_job("after"), "ann"), Unavailable, WAIT_S)
+        assert {job_id for job_id in ("before", "after") if store.job(job_id)} == {"before", "after"}
+        eventually(lambda: _check_owned(url), AssertionError, WAIT_S)
+        with pytest.raises(Conflict):
+            PostgresDatabase(url, Effects())
+    finally:
+        store.close()
+
+
+def _check_owned(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        held = connection.execute("SELECT 1 FROM pg_locks WHERE objid = %s", [postgres.OWNER_LOCK]).fetchall()
+    assert len(held) == 1
+
+
+def test_who_lost_the_database_to_another_server_writes_nothing(url: str, database: PostgresDatabase) -> None:
+    winners: list[PostgresDatabase] = []
+
+    def take() -> None:
+        terminated(shared_postgres(), url)
+        winners.append(PostgresDatabase(url, Effects()))
+
+    def write() -> None:
+        with pytest.raises(Unavailable, match="another server has"), database.writing("anything"):
+            pass
+
+    eventually(take, (Conflict, Unavailable), WAIT_S)
+    eventually(write, BaseException, WAIT_S)
+    winners[0].close()
+    eventually(lambda: _written(database), Unavailable, WAIT_S)
+
+
+def _written(database: PostgresDatabase) -> None:
+    with database.writing("anything"):
+        pass
+
+
+def test_a_writer_that_stands_still_loses_its_turn(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        postgres, "_SETTINGS", postgres._SETTINGS.replace("session_timeout=5s", "session_timeout=300ms")
+    )
+    store = PostgresStore(url, Effects())
+    other = sa.create_engine(url.replace("://", "+psycopg://"), connect_args={"options": postgres._SETTINGS})
+    try:
+        with other.connect() as frozen:
+            frozen.execute(sa.text(f"SELECT pg_advisory_xact_lock({postgres.WRITE_LOCK})"))
+            store.insert_job(a_job("in-time"), "ann")
+            with pytest.raises(sa.exc.DBAPIError, match="idle-in-transaction"):
+                frozen.execute(sa.select(jobs.c.id))
+    finally:
+        other.dispose()
+        store.close()
+
+
+def test_others_commits_are_heard_and_ones_own_once(url: str, database: PostgresDatabase) -> None:
+    heard = threading.Semaphore(0)
+    database.listen(heard.release)
+    other = sa.create_engine(url.replace("://", "+psycopg://"))
+    with other.begin() as connection:
+        connection.execute(sa.text(f"SELECT pg_notify('{postgres.CHANNEL}', 'another')"))
+    assert heard.acquire(timeout=WAIT_S)
+    other.dispose()
+
+
+def test_a_restart_is_ridden_out() -> None:
+    with postgres_server(durable=True) as server:
+        store = PostgresStore(server.new_database(), Effects())
+        try:
+            store.insert_job(a_job("before"), "ann")
+            server.stop()
+            with pytest.raises(Unavailable):
+                store.job("before")
+            server.start()
+            eventually(lambda: store.insert_job(a_job("after"), "ann"), Unavailable, WAIT_S)
+            assert store.job("before").id == "before"
+        finally:
+            store.close()
+
+
+def test_many_rows_come_by_copy_as_they_are(url: str, database: PostgresDatabase) -> None:
+    table = sa.Table(
+        "odd", sa.MetaData(), sa.Column("a", sa.Text), sa.Column("b", sa.JSON), sa.Column("c", sa.BigInteger)
+    )
+    rows = [
+        {"a": "tab\t back\\slash\nline ünïcode 'quote' \\N", "b": {"x": [1, None, "\\"]}, "c": 2**53},
+        {"a": "", "b": None, "c": None},
+    ]
+    with database.writing("odd rows") as connection:
+        table.create(connection)
+        database.insert_many(connection, table, rows)
+        assert [dict(row) for row in connection.execute(sa.select(table)).mappings()] == rows
