@@ -16,6 +16,7 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
+from fanfold.pipeline.environments import Environments
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.planners import BuiltinPlanners
@@ -100,9 +101,8 @@ def wire(
     effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
     executor_class = load(EXECUTORS, "local", "executor")
-    rules = rules_of(settings)
     executor: Executor = executor_class(
-        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules
+        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules_of(settings)
     )
     store = _opened(settings, effects, executor)
     workspace = Workspace(settings.state, effects)
@@ -125,6 +125,7 @@ def wire(
         fail_when_full=settings.full_disk == "fail",
         max_expanded_bytes=settings.max_upload_bytes,
         shortage=space.shortage,
+        environment=Environments(settings.python),
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, secrets, clock)

@@ -154,7 +154,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "maxMemory": task.usage.max_memory_bytes,
         "bytesIn": task.usage.bytes_in,
         "bytesOut": task.usage.bytes_out,
-        "reusedFrom": None,
+        "reusedFrom": task.reused_from or None,
         "block": task.block or None,
         "failureId": task.failure_id or None,
     }

@@ -12,6 +12,7 @@ from fanfold.cli.output import dumped, print_json, print_record, print_table, wh
 
 if TYPE_CHECKING:
     from fanfold.cli.submit import Draft
+    from fanfold.wire.tasks import TaskTask
 
 app = typer.Typer(help="Jobs of a server: create, run, watch, fetch.", no_args_is_help=True, add_completion=False)
 
@@ -227,11 +228,16 @@ def tasks(
             _word(task.state),
             task.attempt,
             _seconds(task.duration),
-            task.error_message or task.reason,
+            _remark(task),
         )
         for task in page
     ]
-    print_table(("chunk", "label", "state", "attempt", "seconds", "error"), rows, page.total - offset - len(page))
+    print_table(("chunk", "label", "state", "attempt", "seconds", "remark"), rows, page.total - offset - len(page))
+
+
+def _remark(task: TaskTask) -> str:
+    reused = f"reused from {task.reused_from}" if task.reused_from else ""
+    return task.error_message or task.reason or reused
 
 
 def _seconds(duration: float | None) -> str:

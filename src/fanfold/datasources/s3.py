@@ -128,6 +128,11 @@ class S3Family:
         place = place_of(ref, "dataSource", self._credentials)
         return RangeRequest(signed_url(place, location.removeprefix(REMOTE)), {}, self._stores.guard.allow_private)
 
+    def identity(self, ref: DataRef, location: str) -> str:
+        """See `ports.datasource`."""
+        place = place_of(ref, "dataSource", self._credentials)
+        return f"{place.endpoint}/{place.bucket}/{location.removeprefix(REMOTE)}"
+
     def _fetched(self, store: S3Store, found: Object, staging: Staging, number: int) -> SourceFile:
         large = found.size_bytes >= LARGE_BYTES and bool(found.etag)
         path = staging.folder / (_content_name(found) if large else str(number))

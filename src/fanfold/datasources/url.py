@@ -99,6 +99,10 @@ class WebFile:
         url, headers, _ = self._read(ref)
         return RangeRequest(str(check_url(url)), headers, self._http.guard.allow_private)
 
+    def identity(self, ref: DataRef, location: str) -> str:
+        """See `ports.datasource`."""
+        return str(check_url(texts(ref, "dataSource", _NAMES, "HttpDataSource").get("url", "")))
+
     def _save(self, file: IO[bytes], url: str, headers: Mapping[str, str], stopped: Callable[[], bool]) -> None:
         """Fetch into a file; after a broken connection or a busy server go on where it stopped, with growing waits that
         begin anew when something came."""

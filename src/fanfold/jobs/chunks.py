@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileChunk:
-    """A chunk that a partitioner wrote: a file of the partitioner's published result."""
+    """A chunk that a partitioner wrote: a file of the partitioner's published result. `content` names its bytes, as
+    `jobs.reuse` needs it; "" where nobody asked."""
 
     key: str
     size_bytes: int
     label: str = ""
+    content: str = ""
 
 
 REMOTE = "remote:"
@@ -20,7 +22,8 @@ REMOTE = "remote:"
 
 @dataclass(frozen=True, slots=True)
 class RangeChunk:
-    """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content."""
+    """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content.
+    `content` as in FileChunk."""
 
     location: str
     etag: str
@@ -29,6 +32,7 @@ class RangeChunk:
     prefix: bytes = b""
     suffix: bytes = b""
     label: str = ""
+    content: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -15,9 +15,9 @@ Row = Mapping[str, Any]
 def chunk_json(chunk: Chunk) -> dict[str, Any]:
     """A chunk as JSON; also how it travels to a runner."""
     if isinstance(chunk, FileChunk):
-        return {"key": chunk.key, "size_bytes": chunk.size_bytes, "label": chunk.label}
+        return {name: getattr(chunk, name) for name in ("key", "size_bytes", "label", "content")}
     return {
-        **{name: getattr(chunk, name) for name in ("location", "etag", "offset", "length", "label")},
+        **{name: getattr(chunk, name) for name in ("location", "etag", "offset", "length", "label", "content")},
         "prefix": base64.b64encode(chunk.prefix).decode(),
         "suffix": base64.b64encode(chunk.suffix).decode(),
     }
@@ -26,8 +26,8 @@ def chunk_json(chunk: Chunk) -> dict[str, Any]:
 def chunk_of(data: Row) -> Chunk:
     """A chunk from its JSON."""
     if "key" in data:
-        return FileChunk(data["key"], data["size_bytes"], data["label"])
-    plain = {name: data[name] for name in ("location", "etag", "offset", "length", "label")}
+        return FileChunk(data["key"], data["size_bytes"], data["label"], data["content"])
+    plain = {name: data[name] for name in ("location", "etag", "offset", "length", "label", "content")}
     return RangeChunk(**plain, prefix=base64.b64decode(data["prefix"]), suffix=base64.b64decode(data["suffix"]))
 
 

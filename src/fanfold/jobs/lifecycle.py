@@ -59,12 +59,13 @@ class SourceStaged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChunksPublished(Event):
-    """All chunks exist and each has its task."""
+    """All chunks exist and each has its task. `reopened`: the chunks are those of an earlier round, its tasks that did
+    not complete are scheduled again. `work` is what `jobs.reuse.work_key` says of this round's app."""
 
     num_chunks: int
     warnings: tuple[str, ...] = ()
     reopened: bool = False
-    """The chunks are those of an earlier round: its tasks that did not complete are scheduled again."""
+    work: str = ""
 
 
 @dataclass(frozen=True, slots=True)

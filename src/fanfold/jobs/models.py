@@ -331,7 +331,8 @@ class Usage:
 class Task:
     """The work on one chunk (or of one engine) with its current attempt. `block` is the release that the last ended
     attempt ran; `failure_id`, `exception` and `frame` tell of its failure, as `jobs.failures` reads them.
-    `result_key` is equal for work that gives equal results; "" where that is not known."""
+    `result_key` is equal for work that gives equal results; "" where that is not known. `reused_from` is the job whose
+    task made the result, where it was not this one."""
 
     key: TaskKey
     created_at: datetime
@@ -358,6 +359,7 @@ class Task:
     frame: str = ""
     block: str = ""
     result_key: str = ""
+    reused_from: str = ""
     usage: Usage = field(default_factory=Usage)
     result: ResultManifest | None = None
 

@@ -2,12 +2,16 @@
 
     SCHEDULED ─claimed→ ASSIGNED ─received→ RECEIVED ─started→ RUNNING ─┬ Succeeded → COMPLETED
         ▲                                                              ├ ProgramFailed, RunnerLost → again, or FAILED
-        └────────────── a further attempt, or given back ──────────────┴ the job ended → ABORTED
+        ├────────────── a further attempt, or given back ──────────────┴ the job ended → ABORTED
+        └ equal work has left a result → COMPLETED
 
 A claim raises attempt and fence in one statement of the store; every report carries its fence and is written only where
 the task still has it. So a runner that wakes late, or reports twice, changes nothing. An attempt is counted when it is
 claimed. Failures of the program and losses of the runner are counted apart: the first are bounded by `max_attempts`,
 the second by MAX_LOSSES; work that a draining runner gives back counts as neither.
+
+A task that waits for its first or next attempt may also be ended by the result of equal work (`after_reuse`): with a
+fence of its own, like an attempt, and without one.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from fanfold.errors import IllegalMove
 from fanfold.jobs.failures import Cause, group_id
 from fanfold.jobs.models import AttemptKey, ResultManifest, Task, TaskState, Usage
 
@@ -129,6 +134,30 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
         case GivenBack():
             return _scheduled(replace(told, reason=Reason.GIVEN_BACK.value), outcome.at)
     raise AssertionError(f"an outcome of an unknown kind: {outcome!r}")
+
+
+def after_reuse(task: Task, donor: Task, at: datetime) -> Task:
+    """The task ended by the result that `donor`, a task of equal work, has left. Raises IllegalMove where the task does
+    not wait, or the other's work is not equal and done."""
+    known = donor.state is TaskState.COMPLETED and donor.result_key == task.result_key != ""
+    if task.state is not TaskState.SCHEDULED or not known:
+        raise IllegalMove(f"task '{task.key.task_id}' cannot take the result of task '{donor.key.task_id}'")
+    return Task(
+        task.key,
+        task.created_at,
+        task.chunk,
+        task.label,
+        TaskState.COMPLETED,
+        attempt=task.attempt,
+        fence=task.fence + 1,
+        region=task.region,
+        ended_at=at,
+        reason=donor.reason,
+        block=donor.block,
+        result_key=task.result_key,
+        reused_from=donor.reused_from or donor.key.job_id,
+        result=donor.result,
+    )
 
 
 def _because(task: Task, reason: str, cause: Cause) -> Task:

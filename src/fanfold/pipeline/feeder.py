@@ -27,6 +27,7 @@ from fanfold.jobs.task_lifecycle import (
     after_attempt,
 )
 from fanfold.pipeline.orders import OrderMaker
+from fanfold.pipeline.reuse import Reuser
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor, Report, RunOrder, Told
@@ -60,6 +61,7 @@ class Feeder:
         self._orders = orders
         self._clock = clock
         self._lease = timedelta(seconds=lease_s)
+        self._reuser = Reuser(store, workspace, clock)
         self._under_way: dict[AttemptKey, tuple[Task, int]] = {}
         self._unwritten: list[Report] = []
         self._jobs: dict[str, Job] = {}
@@ -149,6 +151,7 @@ class Feeder:
 
     def _learn(self, won: list[Finished]) -> None:
         """Tell the listeners, and keep a running mean of how long programs take, in seconds."""
+        self._reuser.learned(won)
         for change in won:
             for listener in self._listeners:
                 listener(change)
@@ -157,7 +160,9 @@ class Feeder:
                 self._mean_s += _SMOOTHING * (took - self._mean_s)
 
     def fill(self) -> int:
-        """Claim and hand out as many tasks as the executor can start soon; says how many."""
+        """End what waits for a known result, then claim and hand out as many tasks as the executor can start soon; says
+        how many."""
+        self._reuser.turn()
         capacity = self._executor.capacity()
         queued = max(1, min(MOST_QUEUED_PER_SLOT, math.ceil(QUEUED_S / max(self._mean_s, 1e-3))))
         room = min(capacity.room, capacity.slots * (1 + queued) - len(self._under_way))
@@ -167,7 +172,8 @@ class Feeder:
         now = self._clock.now()
         candidates = {item.job_id: item for item in self._store.candidates(now)}
         granted = shares(list(candidates.values()), room, now)
-        return self._hand_out([(self._job(candidates[job_id]), count) for job_id, count in granted.items()])
+        jobs = [(self._job(candidates[job_id]), count) for job_id, count in granted.items()]
+        return self._hand_out([(job, count) for job, count in jobs if self._reuser.is_through(job)])
 
     def _hand_out(self, granted: Sequence[tuple[Job, int]]) -> int:
         """Claim with one commit, then have them started."""
@@ -206,6 +212,11 @@ class Feeder:
         if len(self._jobs) > JOBS_KNOWN:
             self._jobs.clear()
         self._jobs[job.id] = job
+        self._reuser.note(job)
+
+    def has_more(self) -> bool:
+        """Whether `fill` has more to do at once."""
+        return self._reuser.has_more()
 
     def has_backlog(self) -> bool:
         """Whether the executor has more work than slots, so that nothing waits for the next turn."""
@@ -228,6 +239,7 @@ class Feeder:
     def forget(self, job: Job) -> None:
         """A job has ended: end what still runs for it."""
         self._jobs.pop(job.id, None)
+        self._reuser.forget(job.id)
         self._cancel({attempt for attempt in self._under_way if attempt.task.job_id == job.id})
 
     def _cancel(self, attempts: Iterable[AttemptKey]) -> None:

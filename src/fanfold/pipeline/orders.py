@@ -12,6 +12,7 @@ from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.chunks import Chunk, RangeChunk
 from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, Role, Task, TaskKey
+from fanfold.jobs.reuse import reuses
 from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.datasource import DataSource, range_request
@@ -100,7 +101,7 @@ class OrderMaker:
             account=job.account_id,
             trusted=block.builtin and block.name not in WALLED,
             preload=manifest.preload,
-            hash_results=role is not Role.PARTITIONER,
+            hash_results=role is not Role.PARTITIONER or reuses(job),
         )
 
     def _secrets_of(self, job: Job, role: Role) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fanfold.errors import BadInput
@@ -12,8 +13,11 @@ from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
 from fanfold.jobs.encoding import chunk_json, chunk_of
 from fanfold.jobs.lifecycle import ChunksPublished
 from fanfold.jobs.models import Job, Role, Task, TaskKey, TaskState
+from fanfold.jobs.reuse import result_key, reuses, work_key
+from fanfold.pipeline.contents import with_contents
 from fanfold.pipeline.tools import Plan, StageResult, Tools, engine_failure, failed
-from fanfold.ports.datasource import SourceFile
+from fanfold.pipeline.unwanted import Unwanted
+from fanfold.ports.datasource import SourceFile, identity
 from fanfold.runner.staging import manifest_files
 
 MAX_LABEL = 300
@@ -24,7 +28,7 @@ def partition(job: Job, tools: Tools) -> StageResult | None:
     """Publish every chunk with its task."""
     assert job.blocks is not None
     if job.num_chunks is not None:
-        return StageResult(ChunksPublished(job.num_chunks, reopened=True))
+        return StageResult(ChunksPublished(job.num_chunks, reopened=True, work=_work(job, tools)))
     plan = tools.planners.plan_of(job)
     if plan is not None:
         return _planned(job, tools, plan)
@@ -40,6 +44,9 @@ def _planned(job: Job, tools: Tools, plan: Plan) -> StageResult:
     sources = [SourceFile(**row) for row in folder.read_lines(folder.source_list)]
     try:
         chunks = _counted(plan(sources, job.params.partitioner), job.config.max_chunks)
+        if _work(job, tools):
+            place = partial(identity, tools.sources(job.data_source), job.data_source)
+            chunks = with_contents(chunks, place, Unwanted(job, tools))
         count = folder.write_lines(folder.plan, (chunk_json(chunk) for chunk in chunks))
     except BadInput as err:
         return failed("bad_source", str(err))
@@ -65,7 +72,8 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     most = job.config.max_chunks
     if task.result.count > most + 1:
         return failed("too_many_chunks", _too_many(str(task.result.count), most))
-    sizes = {file.path: file.size_bytes for file in manifest_files(task.result, published)}
+    files = {file.path: file for file in manifest_files(task.result, published)}
+    sizes = {path: file.size_bytes for path, file in files.items()}
     problem = contract.chunks_problem(sizes)
     labels = _labels(published) if contract.LABELS_FILE in sizes else []
     count = len(sizes) - (contract.LABELS_FILE in sizes)
@@ -79,7 +87,7 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
         return failed("bad_chunks", problem)
     key = folder.result_key(task.attempt_key)
     chunks = (
-        FileChunk(f"{key}/{name}", sizes[name], labels[index] if labels else "")
+        FileChunk(f"{key}/{name}", sizes[name], labels[index] if labels else "", files[name].sha256)
         for index, name in enumerate(contract.chunk_name(index) for index in range(count))
     )
     return _published(job, tools, count, chunks)
@@ -103,9 +111,20 @@ def _speakable(label: str) -> str:
 
 
 def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> StageResult:
-    now = tools.clock.now()
+    work, now = _work(job, tools), tools.clock.now()
+    plain = partial(Task, created_at=now, due_at=now)
     tasks = (
-        Task(TaskKey(job.id, Role.APP, index), created_at=now, due_at=now, chunk=chunk, label=chunk.label)
+        plain(
+            TaskKey(job.id, Role.APP, index),
+            chunk=chunk,
+            label=chunk.label,
+            result_key=result_key(work, chunk.content),
+        )
         for index, chunk in enumerate(chunks)
     )
-    return StageResult(ChunksPublished(count, () if count else (NO_CHUNKS,)), tasks)
+    return StageResult(ChunksPublished(count, () if count else (NO_CHUNKS,), work=work), tasks)
+
+
+def _work(job: Job, tools: Tools) -> str:
+    assert job.blocks is not None
+    return work_key(job, tools.environment(job.blocks.app)) if reuses(job) else ""

@@ -192,8 +192,9 @@ class Scheduler:
             left, looked = self._launch(), True
             self._timers.look = now if left else now + LOOK_EVERY_S
             landed = landed or left
-        started = 0 if self._tools.shortage() else self._feeder.fill()
-        if landed:
+        short = bool(self._tools.shortage())
+        started = 0 if short else self._feeder.fill()
+        if landed or (self._feeder.has_more() and not short):
             return 0.0
         return LOOK_EVERY_S if ended or started or not looked else LONGEST_WAIT_S
 

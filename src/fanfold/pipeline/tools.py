@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.lifecycle import Event, Failed
-from fanfold.jobs.models import DataRef, Job, Role, Task, TaskKey
+from fanfold.jobs.models import DataRef, Job, PinnedBlock, Role, Task, TaskKey
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource, SourceFile
@@ -53,7 +53,8 @@ class Planners(Protocol):
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early,
-    `shortage` why the disk has no room for new work ("" where it has)."""
+    `shortage` why the disk has no room for new work ("" where it has), `environment` what runs a block's programs, as
+    `jobs.reuse.work_key` needs it."""
 
     store: Store
     workspace: Workspace
@@ -67,6 +68,7 @@ class Tools:
     fail_when_full: bool = False
     max_expanded_bytes: int = 100 * 1024**3
     shortage: Callable[[], str] = lambda: ""
+    environment: Callable[[PinnedBlock], str | None] = lambda _block: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,20 @@ class RangedSource(Protocol):
     def request(self, ref: DataRef, location: str) -> RangeRequest:
         """How ranges of a remote file are asked for; good for an hour at least."""
 
+    def identity(self, ref: DataRef, location: str) -> str:
+        """What names a remote file whoever asks for it: no credential is a part of it."""
+
 
 def range_request(source: DataSource, ref: DataRef, location: str) -> RangeRequest:
     """How ranges of a remote file are asked for; only a RangedSource names one."""
+    return _ranged(source, ref).request(ref, location)
+
+
+def identity(source: DataSource, ref: DataRef, location: str) -> str:
+    """What names a remote file whoever asks for it."""
+    return _ranged(source, ref).identity(ref, location)
+
+
+def _ranged(source: DataSource, ref: DataRef) -> RangedSource:
     assert isinstance(source, RangedSource), f"'{ref.descriptor}' has no remote files"
-    return source.request(ref, location)
+    return source

@@ -1,6 +1,6 @@
 """The store: what is remembered. Its verbs are the verbs of the lifecycles; every write is one transaction.
 
-`advance` and `insert_job` are the only writers of a job's state; `claim`, `tell` and `finish` of a task's.
+`advance` and `insert_job` are the only writers of a job's state; `claim`, `tell`, `finish` and `reuse` of a task's.
 """
 
 from __future__ import annotations
@@ -94,6 +94,14 @@ class Finished:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """One result taken from equal work: the task as it was and as `after_reuse` says it becomes."""
+
+    before: Task
+    after: Task
+
+
 class Store(Protocol):
     """Jobs, tasks, attempts and events, durable when a call returns. Raises Unavailable, OutOfSpace."""
 
@@ -126,7 +134,8 @@ class Store(Protocol):
         """Jobs with tasks that could start now, and those with running ones, which count for their account's share."""
 
     def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
-        """Assign up to `count` due tasks of a job: attempt + 1, fence + 1 and the lease in one statement."""
+        """Assign up to `count` due tasks of a job: attempt + 1, fence + 1 and the lease in one statement. Of tasks with
+        equal result keys one at a time is claimed."""
 
     def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
         """Note that attempts were received or started, at a time, by a runner; stale ones change nothing."""
@@ -134,6 +143,20 @@ class Store(Protocol):
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """Write how attempts ended, in one transaction, each only where its fence is still the task's and the task is
         claimed; returns those that were written, the others changed nothing."""
+
+    def known(self, job_id: str, first: int, count: int) -> list[tuple[Task, Task]]:
+        """The waiting app tasks among `count` chunks of a job from `first` on whose result equal work has left, each
+        with the newest task that did."""
+
+    def awaiting(self, keys: Sequence[str], limit: int) -> list[Task]:
+        """Waiting app tasks, of whatever job, that have one of these result keys."""
+
+    def reuse(self, changes: Sequence[Reused]) -> list[Reused]:
+        """Write which tasks took the result of equal work, in one transaction, each only where it still waits; returns
+        those that were written, the others changed nothing."""
+
+    def forget(self, keys: Sequence[TaskKey]) -> None:
+        """The results of these completed tasks are gone: no other task can take them."""
 
     def renew(self, attempts: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
         """Extend leases; returns the attempts that may not go on: superseded, ended, or their job ended."""

@@ -14,6 +14,7 @@ from fanfold.jobs.lifecycle import ACTIVE
 from fanfold.jobs.models import JobState, Priority, Role, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
 from fanfold.ports.store import Finished, JobFilter
+from fanfold.stores.reuse import free_to_start
 from fanfold.stores.schema import UtcTime, attempts, events, jobs, tasks
 
 
@@ -120,6 +121,7 @@ def candidates(ready_seen: int) -> sa.Select[Any]:
     ready = (
         sa.select(sa.literal(1).label("one"))
         .where(mine, tasks.c.state == TaskState.SCHEDULED.value, tasks.c.due_at <= _time("now"))
+        .where(free_to_start(_time("now")))
         .limit(ready_seen)
         .correlate(jobs)
         .subquery()
@@ -149,13 +151,15 @@ def candidate_of(row: Mapping[Any, Any]) -> Candidate:
 
 @cache
 def claim() -> sa.Update:
-    """Assign up to :count due tasks of :wanted_job: attempt + 1, fence + 1 and the lease in this one statement."""
+    """Assign up to :count due tasks of :wanted_job: attempt + 1, fence + 1 and the lease in this one statement. A task
+    that is equal to one that is claimed is not: it waits for that one's result."""
     due = (
         sa.select(tasks.c.role, tasks.c.chunk_index)
         .where(
             tasks.c.job_id == sa.bindparam("wanted_job"),
             tasks.c.state == TaskState.SCHEDULED.value,
             tasks.c.due_at <= _time("now"),
+            free_to_start(_time("now")),
         )
         .order_by(tasks.c.role, tasks.c.chunk_index)
         .limit(sa.bindparam("count", type_=sa.Integer))

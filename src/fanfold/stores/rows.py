@@ -46,6 +46,9 @@ _PLAIN = (
 )
 
 
+_TOLD = ("failure_id", "exception", "frame", "block", "result_key", "reused_from")
+
+
 def job_row(job: Job) -> dict[str, Any]:
     """All columns of a job but its tallies, which only task writes change."""
     row = {name: getattr(job, name) for name in _PLAIN}
@@ -135,7 +138,7 @@ def task_row(task: Task) -> dict[str, Any]:
         **{name: getattr(task, name) for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
         **{name: getattr(task, name) for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
         **{name: getattr(task, name) for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
-        **{name: getattr(task, name) for name in ("failure_id", "exception", "frame", "block", "result_key")},
+        **{name: getattr(task, name) for name in _TOLD},
         **asdict(task.usage),
         "result": None if task.result is None else result_json(task.result),
     }
@@ -151,7 +154,7 @@ def task_of(row: Row) -> Task:
         **{name: row[name] for name in ("attempt", "fence", "failures", "losses", "runner", "region")},
         **{name: row[name] for name in ("created_at", "due_at", "lease_until", "assigned_at", "received_at")},
         **{name: row[name] for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
-        **{name: row[name] for name in ("failure_id", "exception", "frame", "block", "result_key")},
+        **{name: row[name] for name in _TOLD},
         usage=_usage_of(row),
         result=None if row["result"] is None else result_of(row["result"]),
     )

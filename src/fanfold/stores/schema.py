@@ -121,7 +121,7 @@ tasks = sa.Table(
     *(_time(name) for name in ("due_at", "lease_until", "assigned_at", "received_at", "started_at", "ended_at")),
     sa.Column("exit_code", sa.Integer),
     *(_text(name) for name in ("reason", "error_message", "failure_id", "exception", "frame")),
-    *(_text(name) for name in ("block", "result_key")),
+    *(_text(name) for name in ("block", "result_key", "reused_from")),
     sa.Column("cpu_s", sa.Float, nullable=False),
     *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out")),
     sa.Column("result", sa.JSON(none_as_null=True)),
@@ -132,6 +132,12 @@ tasks = sa.Table(
     sa.CheckConstraint("due_at IS NOT NULL OR state <> 'TASK_STATE_SCHEDULED'", name="scheduled_has_time"),
     sa.Index("tasks_by_state", "job_id", "state", "role", "chunk_index"),
     sa.Index("tasks_by_lease", "lease_until"),
+    sa.Index(
+        "tasks_by_result",
+        *("result_key", "state", "ended_at"),
+        sqlite_where=sa.text("result_key <> ''"),
+        postgresql_where=sa.text("result_key <> ''"),
+    ),
 )
 
 attempts = sa.Table(

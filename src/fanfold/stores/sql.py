@@ -23,6 +23,8 @@ from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, Jo
 from fanfold.stores import queries
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
+from fanfold.stores.history import job_event, record, task_event
+from fanfold.stores.reuse import Reusing, forget_all, rekey
 from fanfold.stores.rows import (
     attempt_of,
     attempt_row,
@@ -36,7 +38,7 @@ from fanfold.stores.rows import (
     task_of,
     task_row,
 )
-from fanfold.stores.schema import attempts, events, jobs, tasks
+from fanfold.stores.schema import attempts, jobs, tasks
 from fanfold.stores.server_tables import secrets
 
 BATCH = 500
@@ -44,11 +46,11 @@ READY_SEEN = 64
 ACCOUNTS_KNOWN = 10_000
 
 
-class SqlStore:
+class SqlStore(Reusing):
     """Jobs, tasks, attempts and events over one database."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        super().__init__(database)
         self._accounts: dict[str, str] = {}
 
     # ---- jobs
@@ -59,7 +61,7 @@ class SqlStore:
             if connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job.id)).first():
                 raise Conflict(f"a job with the id '{job.id}' exists already")
             connection.execute(sa.insert(jobs), job_row(job))
-            _record(connection, [_job_event(job, "Created", job.created_at, {"by": by})])
+            record(connection, [job_event(job, "Created", job.created_at, {"by": by})])
 
     def job(self, job_id: str) -> Job:
         """See `ports.store`."""
@@ -86,7 +88,8 @@ class SqlStore:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
             if after.deleted_at is not None:
                 connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
-            _record(connection, [_job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
+                connection.execute(forget_all(after.id))
+            record(connection, [job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
             return _counted(connection, after) if _write_tasks(self.database, connection, step) else after
 
     def grouped(self) -> AbstractContextManager[None]:
@@ -124,7 +127,7 @@ class SqlStore:
             claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
             if claimed:
                 account = self._account(connection, job_id)
-                _record(connection, [_task_event(task, account, now) for task in claimed])
+                record(connection, [task_event(task, account, now) for task in claimed])
         return claimed
 
     def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
@@ -288,22 +291,6 @@ def _attempt_values(attempt: AttemptKey) -> dict[str, Any]:
     }
 
 
-def _job_event(job: Job, name: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
-    plain = {"at": at, "account_id": job.account_id, "job_id": job.id, "task": ""}
-    return plain | {"name": name, "state": job.state.value, "data": data | {"round": job.round}}
-
-
-def _task_event(task: Task, account_id: str, at: datetime, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    name = task.state.value.removeprefix("TASK_STATE_").capitalize()
-    plain = {"at": at, "account_id": account_id, "job_id": task.key.job_id, "task": task.key.task_id}
-    return plain | {"name": name, "state": task.state.value, "data": {"attempt": task.attempt} | (data or {})}
-
-
-def _record(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(events), rows)
-
-
 def _write_tasks(database: Database, connection: Connection, step: Step) -> bool:
     """What a step does to the job's tasks; says whether their counts may have changed."""
     job, counted = step.after, False
@@ -314,7 +301,7 @@ def _write_tasks(database: Database, connection: Connection, step: Step) -> bool
         _end_tasks(connection, job, step.at)
         counted = True
     if isinstance(step.event, ChunksPublished) and step.event.reopened:
-        _reopen_tasks(connection, job, step.at)
+        _reopen_tasks(connection, job, step.at, step.event.work)
         counted = True
     return _insert_tasks(database, connection, job, step.tasks) or counted
 
@@ -338,10 +325,11 @@ def _insert_tasks(database: Database, connection: Connection, job: Job, new: Ite
     return opened > 0
 
 
-def _reopen_tasks(connection: Connection, job: Job, at: datetime) -> None:
+def _reopen_tasks(connection: Connection, job: Job, at: datetime, work: str) -> None:
     """A further round: schedule what it does again, and count what is done."""
     if job.retry_what is RetryWhat.FAILED:
         connection.execute(queries.reopen_tasks(job.id, at, job.retry_failure_id))
+        rekey(connection, job.id, work)
     connection.execute(queries.count_anew(job.id))
 
 
@@ -370,8 +358,8 @@ def _record_ends(connection: Connection, won: Sequence[Finished], accounts: Mapp
     rows = []
     for change in won:
         data = {"reason": change.after.reason, "runner": change.after.runner}
-        rows.append(_task_event(change.after, accounts[change.after.key.job_id], change.outcome.at, data))
-    _record(connection, rows)
+        rows.append(task_event(change.after, accounts[change.after.key.job_id], change.outcome.at, data))
+    record(connection, rows)
     for job_id in accounts:
         mine = [change for change in won if change.before.key.job_id == job_id]
         if any(change.after.state not in OPEN for change in mine):

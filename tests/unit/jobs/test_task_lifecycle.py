@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from fanfold.errors import IllegalMove
 from fanfold.jobs.models import ResultManifest, Task, TaskState, Usage
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
@@ -18,6 +19,7 @@ from fanfold.jobs.task_lifecycle import (
     RunnerLost,
     Succeeded,
     after_attempt,
+    after_reuse,
     is_open,
     wait_s,
 )
@@ -113,3 +115,48 @@ def test_an_outcome_of_an_unknown_kind_is_a_defect() -> None:
     task = running()
     with pytest.raises(AssertionError, match="unknown kind"):
         after_attempt(task, Outcome(task.attempt_key, after(9)), MOST)
+
+
+# ---- results of equal work
+
+
+def known(**fields: object) -> Task:
+    done = {"state": TaskState.COMPLETED, "result": ResultManifest(1, 7, ()), "result_key": "x", "block": "app@0.1#2"}
+    return a_task(7, "other", **(done | fields))
+
+
+def test_a_task_that_waits_ends_with_the_result_of_equal_work_and_forgets_its_failures() -> None:
+    failed = {
+        "attempt": 1,
+        "fence": 1,
+        "failures": 1,
+        "reason": "exit_code",
+        "error_message": "no",
+        "runner": "local-1",
+    }
+    task = a_task(result_key="x", exit_code=7, failure_id="f", exception="e", frame="g", started_at=after(1), **failed)
+    done = after_reuse(task, known(), after(9))
+    assert (done.state, done.result, done.reused_from) == (TaskState.COMPLETED, known().result, "other")
+    assert (done.attempt, done.fence, done.block, done.ended_at) == (1, 2, "app@0.1#2", after(9))
+    assert (done.reason, done.error_message, done.failure_id, done.exception, done.frame) == ("", "", "", "", "")
+    assert (done.exit_code, done.started_at, done.runner, done.due_at, done.usage) == (None, None, "", None, Usage())
+    assert (done.key, done.chunk, done.label, done.result_key) == (task.key, task.chunk, task.label, "x")
+
+
+def test_a_result_that_was_taken_twice_is_still_whose_it_was() -> None:
+    assert after_reuse(a_task(result_key="x"), known(reused_from="first"), after(9)).reused_from == "first"
+
+
+@pytest.mark.parametrize(
+    ("task", "donor"),
+    [
+        (a_task(result_key="x"), known(result_key="y")),
+        (a_task(), known(result_key="")),
+        (a_task(result_key="x"), known(state=TaskState.FAILED)),
+        (running(result_key="x"), known()),
+        (a_task(result_key="x", state=TaskState.COMPLETED), known()),
+    ],
+)
+def test_no_other_result_is_taken_and_by_no_other_task(task: Task, donor: Task) -> None:
+    with pytest.raises(IllegalMove):
+        after_reuse(task, donor, after(9))

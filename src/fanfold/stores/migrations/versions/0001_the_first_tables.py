@@ -296,6 +296,7 @@ def _tasks() -> None:
         sa.Column("frame", sa.Text(), nullable=False),
         sa.Column("block", sa.Text(), nullable=False),
         sa.Column("result_key", sa.Text(), nullable=False),
+        sa.Column("reused_from", sa.Text(), nullable=False),
         sa.Column("cpu_s", sa.Float(), nullable=False),
         sa.Column("max_memory_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
@@ -309,6 +310,14 @@ def _tasks() -> None:
         sa.PrimaryKeyConstraint("job_id", "role", "chunk_index"),
     )
     op.create_index("tasks_by_lease", "tasks", ["lease_until"], unique=False)
+    op.create_index(
+        "tasks_by_result",
+        "tasks",
+        ["result_key", "state", "ended_at"],
+        unique=False,
+        sqlite_where=sa.text("result_key <> ''"),
+        postgresql_where=sa.text("result_key <> ''"),
+    )
     op.create_index("tasks_by_state", "tasks", ["job_id", "state", "role", "chunk_index"], unique=False)
 
 

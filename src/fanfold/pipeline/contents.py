@@ -1,0 +1,81 @@
+"""Names what is in a chunk: by its bytes' hash; a range that stays where it lies by its place and strong ETag.
+
+Only where results may be reused: it reads the input once more.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from fanfold.effects import etag_of
+from fanfold.errors import Unavailable
+from fanfold.jobs.chunks import RangeChunk
+from fanfold.jobs.reuse import content_of
+
+READ_BYTES = 1024 * 1024
+
+
+def with_contents(
+    chunks: Iterable[RangeChunk], identity: Callable[[str], str], unwanted: Callable[[], bool]
+) -> Iterator[RangeChunk]:
+    """The chunks, each with the name of its content; "" where its file is not the one that was split any more.
+
+    `identity` names a remote file by its location. Raises Unavailable when `unwanted()` turns true.
+    """
+    with closing(_Files(unwanted)) as files:
+        for chunk in chunks:
+            yield replace(chunk, content=_range(chunk, identity) if chunk.remote else files.hashed(chunk))
+
+
+def _range(chunk: RangeChunk, identity: Callable[[str], str]) -> str:
+    """A range as whoever can read it would name it: no byte of it is fetched for that."""
+    around = [base64.b64encode(part).decode() for part in (chunk.prefix, chunk.suffix)]
+    return content_of(["range", identity(chunk.location), chunk.etag, chunk.offset, chunk.length, *around])
+
+
+class _Files:
+    """Reads the chunks of local files one after the other, and keeps the file open that it read last."""
+
+    def __init__(self, unwanted: Callable[[], bool]) -> None:
+        self._unwanted = unwanted
+        self._location = ""
+        self._descriptor = -1
+
+    def hashed(self, chunk: RangeChunk) -> str:
+        """The SHA-256 of a chunk; "" where its file is not the one that was split."""
+        try:
+            self._open(chunk.location)
+        except OSError:
+            return ""
+        digest, left = hashlib.sha256(chunk.prefix), chunk.length
+        for data in self._pieces(chunk.offset, chunk.length):
+            digest.update(data)
+            left -= len(data)
+        digest.update(chunk.suffix)
+        unchanged = left == 0 and etag_of(os.fstat(self._descriptor)) == chunk.etag
+        return digest.hexdigest() if unchanged else ""
+
+    def _pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        end = offset + length
+        while offset < end and (data := os.pread(self._descriptor, min(READ_BYTES, end - offset), offset)):
+            if self._unwanted():
+                raise Unavailable("the chunks are not wanted any more")
+            yield data
+            offset += len(data)
+
+    def _open(self, location: str) -> None:
+        if location != self._location:
+            self.close()
+            self._descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC)
+            self._location = location
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._location:
+            os.close(self._descriptor)
+        self._location = ""

@@ -1,0 +1,58 @@
+"""A result's second name: whole, its own, or not there."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fanfold.effects import Effects
+from fanfold.jobs.models import ResultManifest
+from fanfold.pipeline.linking import ResultGone, link_result
+from fanfold.runner.staging import stage_out
+
+
+def published(place: Path, names: list[str]) -> ResultManifest:
+    """A result as a runner leaves it."""
+    for name in names:
+        (place / "made" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "made" / name).write_text(name)
+    (place / "made").mkdir(exist_ok=True)
+    return stage_out(place / "made", place / "theirs", Effects(), hashed=True)
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b/c/d", "b/e"], [f"{number}" for number in range(150)]])
+def test_a_linked_result_is_the_same_and_outlives_the_other(tmp_path: Path, names: list[str]) -> None:
+    manifest, own = published(tmp_path, names), tmp_path / "own"
+    whole = files_of(tmp_path / "theirs")
+    made = link_result(tmp_path / "theirs", own, manifest, Effects())
+    shutil.rmtree(tmp_path / "theirs")
+    assert files_of(own) == whole
+    assert set(names) <= set(whole)
+    assert made == {tmp_path, own, *(path for path in own.rglob("*") if path.is_dir())}
+
+
+def test_what_a_dead_server_left_is_no_part_of_it(tmp_path: Path) -> None:
+    manifest, own = published(tmp_path, ["a"]), tmp_path / "own"
+    own.mkdir()
+    (own / "b").write_text("left")
+    link_result(tmp_path / "theirs", own, manifest, Effects())
+    assert files_of(own) == {"a": "a"}
+
+
+def test_a_result_that_is_gone_or_not_whole_leaves_nothing(tmp_path: Path) -> None:
+    manifest, own = published(tmp_path, ["a", "b/c"]), tmp_path / "own"
+    (tmp_path / "theirs" / "a").write_text("torn")
+    with pytest.raises(ResultGone, match="has 4 bytes in 'a', not 1"):
+        link_result(tmp_path / "theirs", own, manifest, Effects())
+    assert not own.exists()
+    (tmp_path / "theirs" / "a").unlink()
+    with pytest.raises(ResultGone, match="is gone"):
+        link_result(tmp_path / "theirs", own, manifest, Effects())
+    shutil.rmtree(tmp_path / "theirs")
+    with pytest.raises(ResultGone, match="is gone"):
+        link_result(tmp_path / "theirs", own, ResultManifest(), Effects())
+    assert not own.exists()
