@@ -12,7 +12,8 @@ import pytest
 from obstore.store import S3Store
 
 from fanfold.datasources import s3, s3_store
-from fanfold.datasources.s3 import CHECK_WITHIN, MANIFEST, PENDING, S3Family
+from fanfold.datasources.listings import MANIFEST, pending_of
+from fanfold.datasources.s3 import CHECK_WITHIN, S3Family
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.models import DataRef, ResultFile
@@ -184,7 +185,7 @@ def test_what_was_written_is_taken_back_and_what_is_anothers_stays(
 
 def test_a_reserved_name_is_refused(family: S3Family, bucket: Bucket, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="reserved"):
-        family.deliver(bucket.ref("out"), "job", outputs(tmp_path, **{PENDING: b"x"}), lambda: False)
+        family.deliver(bucket.ref("out"), "job", outputs(tmp_path, **{pending_of("job"): b"x"}), lambda: False)
 
 
 @pytest.mark.parametrize(

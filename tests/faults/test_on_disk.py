@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.datasources.listings import mark_of
 from fanfold.effects import Effects
 from fanfold.jobs.models import Role, Task, TaskKey
 from fanfold.ports.store import JobFilter
@@ -56,7 +57,10 @@ def check_order(trace: Trace, place: Path) -> None:
     assert assembler.result.files is not None
     [output] = assembler.result.files
     committed = trace.check_result(job, assembler.attempt_key.name, [output.path], output.sha256)
-    part, place_of = f"{place}/output/.{output.path}.fanfold-part", f'"{place}/output/{output.path}"'
+    part, place_of = (
+        f"{place}/output/.{output.path}.{mark_of(assembler.key.job_id)}.fanfold-part",
+        f'"{place}/output/{output.path}"',
+    )
     synced = trace.first(committed, "fsync of the output", "fsync", f"{part}>")
     named = trace.first(synced, "naming of the output", "rename", place_of)
     listed = trace.first(named, "fsync of the destination", "fsync", f"{place}/output>")

@@ -22,7 +22,7 @@ from fanfold.settings import state_home
 LOCAL_ACCOUNT = "local"
 MANIFEST = ".fanfold-output.json"
 _DATABASE = "fanfold.db"
-_OURS = (".fanfold-output.pending.json", ".fanfold-part")
+_OURS = (".pending.json", ".fanfold-part")
 """Endings of what a delivery that was interrupted leaves; it is no output."""
 
 
@@ -84,9 +84,13 @@ def is_done(wish: Wish, output: Path, state: Path) -> bool:
 
 def refuse_filled(output: Path) -> None:
     """Refuse an output folder that holds anything but what an interrupted delivery left."""
-    if output.is_dir() and any(not entry.name.endswith(_OURS) for entry in output.iterdir()):
+    if output.is_dir() and any(not _is_ours(entry.name) for entry in output.iterdir()):
         hint = "Name another one, or replace files with --force."
         raise Conflict(f"the output folder '{output}' is not empty.", hint=hint)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_OURS)
 
 
 def earlier_job(wish: Wish, store: Store) -> Job | None:

@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
 from fanfold.datasources.allowed import AllowedFolders
+from fanfold.datasources.listings import MANIFEST, is_listing, mark_of, pending_of
 from fanfold.effects import Effects, enough_space, etag_of, part_of
 from fanfold.errors import BadInput, FanfoldError, Problem
 from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging, counted
 
-MANIFEST = ".fanfold-output.json"
-PENDING = ".fanfold-output.pending.json"
 PART = ".fanfold-part"
 PREVIEW_WITHIN_S = 5.0
 
@@ -92,26 +91,27 @@ class LocalFolder:
                 if stopped():
                     self.take_back(ref, job_id)
                     return 0, 0
-                self._place(folder, file)
+                self._place(folder, job_id, file)
                 entries.append(file.entry)
             self._list(folder, job_id, entries)
         except FanfoldError:
-            self._drop_parts(folder)
+            self._drop_parts(folder, job_id)
             raise
         for entry in entries:
-            self._effects.rename(_part(folder / entry.path), folder / entry.path)
+            place = folder / entry.path
+            self._effects.rename(_part(place, job_id), place)
             # rename(2) leaves both names where they are one file already: an earlier delivery came as far as here.
-            self._effects.remove_file(_part(folder / entry.path))
-        for place in _folders(entries):
-            self._effects.fsync_folder(folder / place)
-        self._effects.rename(folder / PENDING, folder / MANIFEST)
+            self._effects.remove_file(_part(place, job_id))
+        for below in _folders(entries):
+            self._effects.fsync_folder(folder / below)
+        self._effects.rename(folder / pending_of(job_id), folder / MANIFEST)
         self._effects.fsync_folder(folder)
         return len(entries), sum(entry.size_bytes for entry in entries)
 
     def _list(self, folder: Path, job_id: str, entries: Iterable[ResultFile]) -> None:
         listed = [{"name": entry.path, "size": entry.size_bytes, "sha256": entry.sha256} for entry in entries]
         manifest = {"jobId": job_id, "files": listed}
-        self._effects.write_file(folder / PENDING, json.dumps(manifest, indent=1).encode() + b"\n")
+        self._effects.write_file(folder / pending_of(job_id), json.dumps(manifest, indent=1).encode() + b"\n")
 
     def _folder(self, ref: DataRef) -> Path:
         paths = self._allowed.paths(ref, "dataDestination")
@@ -127,11 +127,11 @@ class LocalFolder:
                 f"the output folder '{folder}' cannot be made: {err.strerror}; choose another output folder"
             ) from err
 
-    def _place(self, folder: Path, file: OutputFile) -> None:
+    def _place(self, folder: Path, job_id: str, file: OutputFile) -> None:
         """One file under its temporary name, on disk."""
         place = folder / file.entry.path
-        part = _part(place)
-        if file.entry.path in (MANIFEST, PENDING):
+        part = _part(place, job_id)
+        if is_listing(file.entry.path):
             raise BadInput(f"the output has a file called '{file.entry.path}': that name is reserved")
         self._allowed.check(place.parent)
         try:
@@ -151,13 +151,13 @@ class LocalFolder:
         folder = self._folder(ref)
         if not folder.is_dir():
             return
-        for listing in (folder / PENDING, folder / MANIFEST):
+        for listing in (folder / pending_of(job_id), folder / MANIFEST):
             self._take_back_listed(folder, listing, job_id)
-        self._drop_parts(folder)
+        self._drop_parts(folder, job_id)
 
-    def _drop_parts(self, folder: Path) -> None:
-        """Remove what lies there under temporary names."""
-        for part in [*folder.rglob(f".*{PART}"), part_of(folder / PENDING)]:
+    def _drop_parts(self, folder: Path, job_id: str) -> None:
+        """Remove what lies there under temporary names of this job."""
+        for part in [*folder.rglob(f".*.{mark_of(job_id)}{PART}"), part_of(folder / pending_of(job_id))]:
             self._effects.remove_file(part)
 
     def _take_back_listed(self, folder: Path, listing: Path, job_id: str) -> None:
@@ -166,12 +166,12 @@ class LocalFolder:
         names = _names_of(listing, job_id)
         if names is not None:
             for name in names:
-                self._take_back_one(folder / name)
+                self._take_back_one(folder / name, job_id)
             self._effects.remove_file(listing)
 
-    def _take_back_one(self, place: Path) -> None:
+    def _take_back_one(self, place: Path, job_id: str) -> None:
         """A file that is still under its temporary name did not replace what lies at its own."""
-        part = _part(place)
+        part = _part(place, job_id)
         if part.exists() and not (place.exists() and part.samefile(place)):
             self._effects.remove_file(part)
         else:
@@ -197,8 +197,8 @@ def _names_of(listing: Path, job_id: str) -> list[str] | None:
     return [name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
 
 
-def _part(place: Path) -> Path:
-    return place.with_name(f".{place.name}{PART}")
+def _part(place: Path, job_id: str) -> Path:
+    return place.with_name(f".{place.name}.{mark_of(job_id)}{PART}")
 
 
 def _is_writable(folder: Path) -> bool:

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import obstore
 from obstore.store import S3Store
 
-from fanfold.datasources.s3_params import place_of
+from fanfold.datasources.listings import MANIFEST, is_listing, pending_of
+from fanfold.datasources.s3_delivery import JOB, Delivery, Unwanted
+from fanfold.datasources.s3_params import Place, place_of
 from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects, signed_url
+from fanfold.datasources.s3_uploads import abort_uploads
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Unavailable
 from fanfold.jobs.chunks import REMOTE
@@ -42,11 +44,6 @@ from fanfold.ports.datasource import (
 )
 from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
-
-MANIFEST = ".fanfold-output.json"
-PENDING = ".fanfold-output.pending.json"
-JOB = "fanfold-job"
-"""The metadata of an object that says which job wrote it."""
 
 AT_ONCE = 8
 CHECK_WITHIN = timedelta(seconds=8)
@@ -85,7 +82,7 @@ class S3Family:
             return monotonic() > until
 
         opened = self._stores.opened(place, CHECK_WITHIN)
-        with opened as store, contextlib.closing(objects(store, place, _is_own, over)) as found:
+        with opened as store, contextlib.closing(objects(store, place, is_listing, over)) as found:
             first = next(found, None)
             if first is None and over():
                 raise Unavailable(f"no object that '{place.name}' means was found in time: the bucket has many others")
@@ -102,7 +99,7 @@ class S3Family:
             under_way: deque[Callable[[], SourceFile]] = deque()
             came = 0
             try:
-                for number, found in enumerate(objects(store, place, _is_own, staging.stopped)):
+                for number, found in enumerate(objects(store, place, is_listing, staging.stopped)):
                     if staging.direct and found.etag and found.size_bytes >= DIRECT_FROM_BYTES:
                         under_way.append(partial(_remote, found))
                     else:
@@ -158,39 +155,46 @@ class S3Family:
         """See `ports.datasource`. Each object says in its metadata which job wrote it."""
         place = place_of(ref, "dataDestination", self._credentials)
         listed = list(files)
-        if reserved := {file.entry.path for file in listed} & {MANIFEST, PENDING}:
-            raise BadInput(f"the output has a file called '{min(reserved)}': that name is reserved")
+        if reserved := sorted(file.entry.path for file in listed if is_listing(file.entry.path)):
+            raise BadInput(f"the output has a file called '{reserved[0]}': that name is reserved")
         told = json.dumps({"jobId": job_id, "files": [_told(file) for file in listed]}, separators=(",", ":")).encode()
+        pending, attributes = place.folder + pending_of(job_id), {JOB: job_id}
         with self._stores.opened(place, KEEP_ON) as store:
-            self._effects.about_to("put", PENDING)
-            obstore.put(store, place.folder + PENDING, told, attributes={JOB: job_id})
-            for file in listed:
-                if stopped():
-                    self.take_back(ref, job_id)
-                    return 0, 0
-                self._effects.about_to("put", file.entry.path)
-                obstore.put(store, place.folder + file.entry.path, Path(file.path), attributes={JOB: job_id})
+            self._abort_uploads(place, _names_of(store, pending, job_id))
+            self._effects.about_to("put", pending)
+            obstore.put(store, pending, told, attributes=attributes)
+            try:
+                Delivery(store, place.folder, job_id, self._effects, stopped).put_all(listed)
+            except Unwanted:
+                self.take_back(ref, job_id)
+                return 0, 0
+            except Exception:
+                self._abort_uploads(place, [file.entry.path for file in listed])
+                raise
             self._effects.about_to("put", MANIFEST)
-            obstore.put(store, place.folder + MANIFEST, told, attributes={JOB: job_id})
-            obstore.delete(store, place.folder + PENDING)
+            obstore.put(store, place.folder + MANIFEST, told, attributes=attributes)
+            obstore.delete(store, pending)
         return len(listed), sum(file.entry.size_bytes for file in listed)
 
     def take_back(self, ref: DataRef, job_id: str) -> None:
-        """Delete the objects that this job wrote, and its listings."""
+        """Delete the objects that this job wrote, its uploads that did not end, and its listings."""
         place = place_of(ref, "dataDestination", self._credentials)
         with self._stores.opened(place, KEEP_ON) as store:
-            for listing in (PENDING, MANIFEST):
-                for name in _names_of(store, place.folder + listing, job_id):
+            for listing in (pending_of(job_id), MANIFEST):
+                names = _names_of(store, place.folder + listing, job_id)
+                self._abort_uploads(place, names)
+                for name in names:
                     _delete_own(store, place.folder + name, job_id)
                 _delete_own(store, place.folder + listing, job_id)
+
+    def _abort_uploads(self, place: Place, names: Iterable[str]) -> None:
+        keys = {place.folder + name for name in names}
+        if keys:
+            abort_uploads(self._stores.guard, place, keys)
 
 
 def _remote(found: Object) -> SourceFile:
     return SourceFile(found.name, REMOTE + found.key, found.size_bytes, found.etag)
-
-
-def _is_own(name: str) -> bool:
-    return name in (MANIFEST, PENDING)
 
 
 def _content_name(found: Object) -> str:

@@ -141,6 +141,8 @@ def _ours(error: Exception, place: Place, refusal: str) -> BadInput | Unavailabl
         return place.refused("endpointUrl", f"{place.endpoint} sends on to another place: {refusal}")
     if "407 Proxy" in text:
         return place.refused("endpointUrl", f"{place.endpoint} sends on to another place; give that one")
+    if "NoSuchUpload" in text:
+        return Unavailable(f"an upload to {place.endpoint} was aborted by somebody else")
     if isinstance(error, MISSING) or "NoSuchBucket" in text:
         return place.refused("bucketName", f"there is no bucket '{place.bucket}' at {place.endpoint}")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "InvalidAccessKeyId" in text:

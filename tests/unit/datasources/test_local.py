@@ -1,11 +1,14 @@
 """Folders of this machine as a destination."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fanfold.datasources.local import MANIFEST, PENDING, LocalFolder
+from fanfold.datasources.listings import MANIFEST, pending_of
+from fanfold.datasources.local import LocalFolder
 from fanfold.effects import Effects
 from fanfold.errors import BadInput
 from fanfold.jobs.models import DataRef, ResultFile
@@ -46,7 +49,7 @@ def test_the_manifest_lists_the_output_and_comes_last(tmp_path: Path) -> None:
         "jobId": "job",
         "files": [{"name": "a/x", "size": 3, "sha256": "aa"}, {"name": "y", "size": 0, "sha256": "aa"}],
     }
-    assert not (out / PENDING).exists()
+    assert not (out / pending_of("job")).exists()
 
 
 def test_what_stood_in_the_folder_before_stays_but_for_files_of_the_same_name(tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_an_old_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> None
 
 
 def test_an_output_called_like_the_manifest_is_refused(tmp_path: Path) -> None:
-    for name in (MANIFEST, PENDING):
+    for name in (MANIFEST, pending_of("job"), pending_of("another")):
         with pytest.raises(BadInput, match="reserved"):
             local.deliver(ref(tmp_path / "out"), "job", [output(tmp_path, name)], never)
 
@@ -98,3 +101,38 @@ def test_a_manifest_that_somebody_spoilt_is_left_alone(tmp_path: Path, text: str
     (tmp_path / MANIFEST).write_text(text)
     local.take_back(ref(tmp_path), "job")
     assert (tmp_path / MANIFEST).read_text() == text
+
+
+class Between(Effects):
+    """Something happens at one effect of a delivery."""
+
+    def __init__(self, at: int, what_happens: Callable[[], object]) -> None:
+        self._left = at
+        self._happens = what_happens
+
+    def about_to(self, kind: str, what: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._happens()
+
+
+@pytest.mark.parametrize("at", range(1, 14))
+def test_another_jobs_delivery_to_the_folder_is_left_alone(tmp_path: Path, at: int) -> None:
+    out = tmp_path / "out"
+    mine, theirs = output(tmp_path, "same"), output(tmp_path / "b", "same", b"theirs")
+    extra = output(tmp_path / "b", "extra")
+    answers = iter([False, True])
+
+    def taken_back_half_way() -> None:
+        assert local.deliver(ref(out), "theirs", [extra, theirs], lambda: next(answers)) == (0, 0)
+
+    LocalFolder(Between(at, taken_back_half_way)).deliver(ref(out), "mine", [mine], never)
+    assert {path.name for path in out.iterdir()} == {"same", MANIFEST}
+    assert ((out / "same").read_bytes(), json.loads((out / MANIFEST).read_bytes())["jobId"]) == (b"new", "mine")
+    shutil.rmtree(out)
+
+    def comes_to_its_end() -> None:
+        local.deliver(ref(out), "theirs", [extra, theirs], never)
+
+    LocalFolder(Between(at, comes_to_its_end)).deliver(ref(out), "mine", [mine], never)
+    assert {path.name for path in out.iterdir()} == {"same", "extra", MANIFEST}
