@@ -27,7 +27,7 @@ LIMITS = {"connect": CONNECT_S, "read": SILENT_S, "write": SILENT_S, "pool": CON
 def checked_pool(guard: AddressGuard, within_s: float) -> httpcore.ConnectionPool:
     """Connections to checked addresses only, all ended after some seconds."""
     network = _CheckedNetwork(guard, time.monotonic() + within_s)
-    return httpcore.ConnectionPool(ssl_context=_tls(), network_backend=network, retries=0)
+    return httpcore.ConnectionPool(ssl_context=tls(), network_backend=network, retries=0)
 
 
 def is_passing(status: int) -> bool:
@@ -36,7 +36,8 @@ def is_passing(status: int) -> bool:
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """Trusts what the certifi bundle trusts."""
     return ssl.create_default_context(cafile=certifi.where())
 
 

@@ -2,7 +2,9 @@
 
 import itertools
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 
 import pytest
 
@@ -37,8 +39,19 @@ def answers(server: LyingServer, *given: bytes) -> str:
     return server.url("/x")
 
 
+_made: list[RangeClient] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().close()
+
+
 def client(url: str, headers: dict[str, str] | None = None, *, private: bool = True) -> RangeClient:
-    return RangeClient(RangeRequest(url, headers or {}, private), ETAG, 5.0, waits_s=(0.0, 0.0))
+    _made.append(RangeClient(RangeRequest(url, headers or {}, private), ETAG, 5.0, waits_s=(0.0, 0.0)))
+    return _made[-1]
 
 
 def status(text: str) -> bytes:
@@ -113,6 +126,30 @@ def test_no_secret_of_a_request_is_shown(server: LyingServer) -> None:
     assert "secret" not in repr(request)
     assert "hidden" not in repr(request)
     server.answers["/x?signature=secret"] = server.answers["/x"]
-    with pytest.raises(BadInput) as refused:
-        RangeClient(request, ETAG, 5.0).read(0, 10)
+    with closing(RangeClient(request, ETAG, 5.0)) as made, pytest.raises(BadInput) as refused:
+        made.read(0, 10)
     assert "secret" not in str(refused.value)
+
+
+def test_connections_are_kept_for_the_next_range_and_made_anew_where_the_server_ended_them(server: LyingServer) -> None:
+    url = answers(server, part(0, 100))
+    ranges = client(url)
+    for _ in range(3):
+        assert ranges.read(0, 100) == WHOLE[:100]
+    assert len(server.asked) == 3
+
+
+def test_a_server_that_drips_its_head_or_body_is_ended_in_time() -> None:
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError):
+            for letter in part(0, 1000):
+                connection.sendall(bytes([letter]))
+                time.sleep(0.02)
+
+    with lying_server() as server:
+        server.answers["/x"] = drip
+        began = time.monotonic()
+        request = RangeRequest(server.url("/x"), {}, True)
+        with closing(RangeClient(request, ETAG, 0.5, waits_s=())) as made, pytest.raises(Unavailable):
+            made.read(0, 1000)
+        assert time.monotonic() - began < 5
