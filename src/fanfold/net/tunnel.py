@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import logging
+import os
 import secrets
+import select
 import selectors
 import socket
 import threading
@@ -27,7 +30,9 @@ CONNECT_S = 10.0
 SILENT_S = 120.0
 """A connection on which nothing moves for so long is closed."""
 
-_PIECE = 256 * 1024
+_PIECE = 1024 * 1024
+_HEAD_PIECE = 16 * 1024
+_NOW = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _USER = "fanfold"
 _HEAD_END = b"\r\n\r\n"
 
@@ -122,7 +127,7 @@ def _head_of(client: socket.socket) -> tuple[bytes, bytes]:
     """The first request's head with its empty line, and what came behind it."""
     data = b""
     while _HEAD_END not in data:
-        piece = client.recv(_PIECE)
+        piece = client.recv(_HEAD_PIECE)
         if not piece or len(data) > MOST_HEAD_BYTES:
             raise ConnectionError("no request")
         data += piece
@@ -156,15 +161,16 @@ class _Requests:
     def __init__(self, host: str, port: int) -> None:
         self._place = (host, port, False)
         self._head = b""
-        self._body_bytes = 0
+        self.body_bytes = 0
+        """How much of a request's body is still to come."""
 
     def passed(self, data: bytes) -> bytes:
         """What of these bytes goes on now; raises ConnectionError where they are no such request."""
         out = []
         while data:
-            if self._body_bytes:
-                body, data = data[: self._body_bytes], data[self._body_bytes :]
-                self._body_bytes -= len(body)
+            if self.body_bytes:
+                body, data = data[: self.body_bytes], data[self.body_bytes :]
+                self.body_bytes -= len(body)
                 out.append(body)
                 continue
             head, end, data = (self._head + data).partition(_HEAD_END)
@@ -181,7 +187,7 @@ class _Requests:
         try:
             if _target(head) != self._place:
                 raise ConnectionError("a request to another host on this connection")
-            self._body_bytes = _body_bytes(head)
+            self.body_bytes = _body_bytes(head)
         except ValueError as err:
             raise ConnectionError(str(err)) from err
         return _without_password(head)
@@ -215,7 +221,7 @@ def _refusal(status: int, reason: str) -> bytes:
 
 def _copied(client: socket.socket, there: socket.socket, requests: _Requests | None) -> None:
     """Pass bytes both ways until both sides have ended; the client's as they are, or request by request."""
-    with selectors.DefaultSelector() as ready:
+    with selectors.DefaultSelector() as ready, _Pipe() as pipe:
         for side, other in ((client, there), (there, client)):
             ready.register(side, selectors.EVENT_READ, (side, other))
         while ready.get_map():
@@ -223,10 +229,57 @@ def _copied(client: socket.socket, there: socket.socket, requests: _Requests | N
             if not events:
                 return
             for side, other in [key.data for key, _ in events]:
-                data = side.recv(_PIECE)
-                if data:
-                    other.sendall(requests.passed(data) if requests is not None and side is client else data)
+                try:
+                    if _passed_on(side, other, requests if side is client else None, pipe):
+                        continue
+                except BlockingIOError:  # select() was wrong
                     continue
                 ready.unregister(side)
                 with contextlib.suppress(OSError):
                     other.shutdown(socket.SHUT_WR)
+
+
+def _passed_on(side: socket.socket, other: socket.socket, requests: _Requests | None, pipe: _Pipe) -> bool:
+    """Pass on what has come; whether the side goes on. Only heads of requests are looked at."""
+    if requests is None:
+        return pipe.moved(side, other, _PIECE) > 0
+    if requests.body_bytes:
+        count = pipe.moved(side, other, requests.body_bytes)
+        requests.body_bytes -= count
+        return count > 0
+    data = side.recv(_HEAD_PIECE)
+    other.sendall(requests.passed(data))
+    return bool(data)
+
+
+class _Pipe:
+    """Moves bytes from socket to socket inside the kernel; it is empty between two moves."""
+
+    def __init__(self) -> None:
+        self._end, self._begin = os.pipe()
+        with contextlib.suppress(OSError):  # a user has so much of it at most; a small one works, too
+            fcntl.fcntl(self._begin, fcntl.F_SETPIPE_SZ, _PIECE)
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._end)
+        os.close(self._begin)
+
+    def moved(self, source: socket.socket, target: socket.socket, most: int) -> int:
+        """Pass on what has come, so many bytes at most; 0: the source has ended."""
+        count = left = os.splice(source.fileno(), self._begin, min(most, _PIECE), flags=_NOW)
+        while left:
+            try:
+                left -= os.splice(self._end, target.fileno(), left)
+            except BlockingIOError:
+                _until_writable(target)
+        return count
+
+
+def _until_writable(target: socket.socket) -> None:
+    waiting = select.poll()
+    waiting.register(target, select.POLLOUT)
+    if not waiting.poll(SILENT_S * 1000):
+        raise TimeoutError("the other side takes nothing")
