@@ -119,6 +119,7 @@ def test_large_objects_come_in_parts_and_many_in_order(
     family: S3Family, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_store, "PART_BYTES", 1000)
+    monkeypatch.setattr(s3, "SMALL_BYTES", 3000)
     for module in (s3, s3_store):
         monkeypatch.setattr(module, "LARGE_BYTES", 4000)
     large = bytes(range(256)) * 64 + b"end"

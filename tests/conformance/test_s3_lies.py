@@ -135,13 +135,13 @@ def test_each_refusal_names_its_own_param(real: S3Server) -> None:
 
 
 class Meddling(Effects):
-    """Does something just before an object's file is written."""
+    """Does something just before an object is fetched."""
 
     def __init__(self, meddle: Callable[[], object]) -> None:
         self._meddle = meddle
 
     def about_to(self, kind: str, what: str) -> None:
-        if kind == "write":
+        if kind in ("fetch", "write"):
             self._meddle()
 
 
@@ -150,6 +150,7 @@ def test_an_object_that_is_gone_or_another_once_it_is_fetched_is_told(
     real: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, large: bool
 ) -> None:
     if large:
+        monkeypatch.setattr(s3, "SMALL_BYTES", 1)
         monkeypatch.setattr(s3_store, "LARGE_BYTES", 2)
         monkeypatch.setattr(s3_store, "PART_BYTES", 3)
     bucket = f"meddled-{large}".lower()
@@ -168,6 +169,7 @@ def test_an_object_that_is_gone_or_another_once_it_is_fetched_is_told(
 def test_a_large_object_that_is_there_is_not_fetched_again_unless_it_changed(
     real: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(s3, "SMALL_BYTES", 3)
     for module in (s3, s3_store):
         monkeypatch.setattr(module, "LARGE_BYTES", 4)
     store = real.bucket("kept")
@@ -183,6 +185,13 @@ def test_a_large_object_that_is_there_is_not_fetched_again_unless_it_changed(
     assert len(written) == 3
     obstore.put(store, "large", b"another")
     assert Path(fetched(family, place, tmp_path)[0].location).read_bytes() == b"another"
+
+
+def test_an_object_that_is_larger_than_it_was_said_is_not_read_into_memory(server: LyingServer, tmp_path: Path) -> None:
+    answers = [HEAD.format(3).encode(), HEAD.format(10**12).encode() + b"abc"]
+    server.answers[WANTED] = lambda connection: connection.sendall(answers.pop(0))
+    with pytest.raises(Unavailable, match="has 1000000000000 bytes, not 3"):
+        fetched(a_family(), ref(server.url("")), tmp_path)
 
 
 def test_the_password_of_the_proxy_is_in_no_error_log_line_or_request(

@@ -13,11 +13,12 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore.store import S3Store
@@ -25,7 +26,17 @@ from obstore.store import S3Store
 from fanfold.datasources.listings import MANIFEST, is_listing, pending_of
 from fanfold.datasources.s3_delivery import JOB, Delivery, Unwanted
 from fanfold.datasources.s3_params import Place, place_of
-from fanfold.datasources.s3_store import LARGE_BYTES, MISSING, Object, Stores, fetch, objects, signed_url
+from fanfold.datasources.s3_store import (
+    LARGE_BYTES,
+    MISSING,
+    SMALL_BYTES,
+    Object,
+    Stores,
+    fetch,
+    fetch_small,
+    objects,
+    signed_url,
+)
 from fanfold.datasources.s3_uploads import abort_uploads
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, Unavailable
@@ -44,6 +55,9 @@ from fanfold.ports.datasource import (
 )
 from fanfold.ports.executor import RangeRequest
 from fanfold.ports.secrets import Credentials
+
+if TYPE_CHECKING:
+    from obstore import Bytes
 
 AT_ONCE = 8
 CHECK_WITHIN = timedelta(seconds=8)
@@ -105,7 +119,7 @@ class S3Family:
                     else:
                         came += found.size_bytes
                         self._check_size(came)
-                        under_way.append(workers.submit(self._fetched, store, found, staging, number).result)
+                        under_way.append(self._coming(workers, store, found, staging, number))
                     if len(under_way) > 2 * AT_ONCE:
                         yield under_way.popleft()()
                 if staging.stopped():
@@ -130,14 +144,28 @@ class S3Family:
         place = place_of(ref, "dataSource", self._credentials)
         return f"{place.endpoint}/{place.bucket}/{location.removeprefix(REMOTE)}"
 
+    def _coming(
+        self, workers: ThreadPoolExecutor, store: S3Store, found: Object, staging: Staging, number: int
+    ) -> Callable[[], SourceFile]:
+        """Begin to fetch an object; what is called for its file. Small ones are written by who calls: many threads that
+        make files in one folder get into each other's way."""
+        if found.size_bytes > SMALL_BYTES:
+            return workers.submit(self._fetched, store, found, staging, number).result
+        self._effects.about_to("fetch", found.name)
+        return partial(self._kept, workers.submit(fetch_small, store, found), found, staging.folder / str(number))
+
+    def _kept(self, coming: Future[Bytes], found: Object, path: Path) -> SourceFile:
+        with self._effects.new_file(path, lasting=False) as file:
+            file.write(coming.result())
+        return _staged(found, path)
+
     def _fetched(self, store: S3Store, found: Object, staging: Staging, number: int) -> SourceFile:
         large = found.size_bytes >= LARGE_BYTES and bool(found.etag)
         path = staging.folder / (_content_name(found) if large else str(number))
         if not (large and path.exists()):
             with self._effects.new_file(path, lasting=large) as file:
                 fetch(store, found, file.fileno(), staging.stopped)
-        info = path.stat()
-        return SourceFile(found.name, str(path), info.st_size, etag_of(info))
+        return _staged(found, path)
 
     # ---- destinations
 
@@ -191,6 +219,11 @@ class S3Family:
         keys = {place.folder + name for name in names}
         if keys:
             abort_uploads(self._stores.guard, place, keys)
+
+
+def _staged(found: Object, path: Path) -> SourceFile:
+    info = path.stat()
+    return SourceFile(found.name, str(path), info.st_size, etag_of(info))
 
 
 def _remote(found: Object) -> SourceFile:

@@ -35,7 +35,7 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.tunnel import Door, GuardedProxy
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ListStream, ObjectMeta
+    from obstore import Bytes, GetOptions, ListStream, ObjectMeta
 
 MISSING = (NotFoundError, FileNotFoundError)
 """What obstore raises for an object or a bucket that is not there."""
@@ -43,6 +43,9 @@ MISSING = (NotFoundError, FileNotFoundError)
 PART_BYTES = 16 * 1024 * 1024
 LARGE_BYTES = 4 * PART_BYTES
 """Objects from this size on are fetched in parts at the same time."""
+
+SMALL_BYTES = 1024 * 1024
+"""Objects up to this size are held in memory, a few at a time."""
 
 SILENT = timedelta(seconds=30)
 """A store that sends nothing for so long is asked anew."""
@@ -194,6 +197,15 @@ async def _next_page(
             asked.cancel()
             return None
     return asked.result()
+
+
+def fetch_small(store: S3Store, found: Object) -> Bytes:
+    """The bytes of a small object; it must still be the one that was found."""
+    with _about(found):
+        got = obstore.get(store, found.key, options={"if_match": found.etag} if found.etag else {})
+        if got.meta["size"] != found.size_bytes:
+            raise Unavailable(f"'{found.key}' has {got.meta['size']} bytes, not {found.size_bytes} as it was listed")
+        return got.bytes()
 
 
 def fetch(store: S3Store, found: Object, descriptor: int, stopped: Callable[[], bool]) -> None:

@@ -221,7 +221,7 @@ def _refusal(status: int, reason: str) -> bytes:
 
 def _copied(client: socket.socket, there: socket.socket, requests: _Requests | None) -> None:
     """Pass bytes both ways until both sides have ended; the client's as they are, or request by request."""
-    with selectors.DefaultSelector() as ready, _Pipe() as pipe:
+    with selectors.DefaultSelector() as ready, contextlib.closing(_Pipe()) as pipe:
         for side, other in ((client, there), (there, client)):
             ready.register(side, selectors.EVENT_READ, (side, other))
         while ready.get_map():
@@ -260,10 +260,8 @@ class _Pipe:
         with contextlib.suppress(OSError):  # a user has so much of it at most; a small one works, too
             fcntl.fcntl(self._begin, fcntl.F_SETPIPE_SZ, _PIECE)
 
-    def __enter__(self) -> _Pipe:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of it."""
         os.close(self._end)
         os.close(self._begin)
 

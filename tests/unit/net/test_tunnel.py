@@ -1,6 +1,9 @@
 """The proxy on loopback: what passes, what does not, and what the other side never sees."""
 
 import base64
+import contextlib
+import random
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -112,6 +115,38 @@ def test_requests_of_one_connection_pass_one_after_another_each_without_the_pass
         assert kept.bodies == bodies
         assert answers.count(b"200 OK") == len(bodies)
         assert all("proxy-" not in head.lower() for head in kept.heads)
+
+
+def test_a_side_that_takes_nothing_for_a_while_gets_all_of_it_then(proxy: Door) -> None:
+    body = random.Random(1).randbytes(20_000_000)
+    parsed = urlsplit(proxy.url)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        there = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with socket.create_connection((str(parsed.hostname), int(parsed.port or 0)), 10) as client:
+            client.sendall(request(proxy, there, "PUT", body).removesuffix(body))
+            slow, _ = listener.accept()
+            with slow:
+                slow.settimeout(10)
+                sent = as_much_as_goes(client, body)
+                assert sent < len(body)
+                rest = threading.Thread(target=client.sendall, args=(body[sent:],))
+                rest.start()
+                came = b""
+                while len(came) < len(body):
+                    came += slow.recv(1 << 20).rpartition(b"\r\n\r\n")[2] if not came else slow.recv(1 << 20)
+                rest.join()
+                assert came == body
+
+
+def as_much_as_goes(client: socket.socket, data: bytes) -> int:
+    """Send until nothing more is taken; how much was."""
+    sent = 0
+    while sent < len(data) and select.select([], [client], [], 0.5)[1]:
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            sent += client.send(data[sent : sent + 100_000])
+        client.settimeout(10)
+    return sent
 
 
 @pytest.mark.parametrize(
