@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import obstore
 from obstore.store import S3Store
+
+from tests.certificates import Certificates
 
 KEYS = ("AKIATESTKEY", "test/secret+key")
 START_S = 25.0
@@ -34,14 +37,9 @@ class S3Server:
             access_key_id=KEYS[0],
             secret_access_key=KEYS[1],
             virtual_hosted_style_request=False,
-            client_options={"allow_http": True},
+            client_options={"allow_http": True, "allow_invalid_certificates": True},
         )
-        host, port = self.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as made:
-            made.sendall(
-                f"PUT /{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
-            )
-            assert b" 200 " in made.recv(4096)
+        assert httpx.put(f"{self.url}/{name}", verify=False).status_code == 200
         return store
 
     def params(self, bucket: str, **more: Any) -> dict[str, Any]:
@@ -58,16 +56,17 @@ def content(store: S3Store) -> dict[str, bytes]:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
-    """Start it on a free port; gone with the block."""
+def s3_server(folder: Path, shown: Certificates | None = None) -> Iterator[S3Server]:
+    """Start it on a free port, encrypted where it has a certificate to show; gone with the block."""
     with socket.socket() as chosen:
         chosen.bind(("127.0.0.1", 0))
         port = chosen.getsockname()[1]
-    command = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    command += ["-s", "-c", str(shown.certificate), "-k", str(shown.key)] if shown else []
     with (folder / "moto.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             _until_it_listens(process, port)
-            yield S3Server(f"http://127.0.0.1:{port}")
+            yield S3Server(f"{'https' if shown else 'http'}://127.0.0.1:{port}")
         finally:
             process.kill()
 

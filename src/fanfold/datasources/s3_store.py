@@ -144,6 +144,8 @@ def _ours(error: Exception, place: Place, refusal: str) -> BadInput | Unavailabl
         return place.refused("endpointUrl", f"{place.endpoint} sends on to another place: {refusal}")
     if "407 Proxy" in text:
         return place.refused("endpointUrl", f"{place.endpoint} sends on to another place; give that one")
+    if "InvalidCertificate" in text:
+        return place.refused("endpointUrl", f"{place.endpoint} shows a certificate that is not trusted")
     if "NoSuchUpload" in text:
         return Unavailable(f"an upload to {place.endpoint} was aborted by somebody else")
     if isinstance(error, MISSING) or "NoSuchBucket" in text:

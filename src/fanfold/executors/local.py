@@ -73,6 +73,10 @@ class _Runner:
         return not self.orders or (self.took_s < SHORT_S and len(self.orders) < PACKED)
 
 
+_KEPT = ("PATH", "LANG", "TMPDIR", "HOME", "SSL_CERT_FILE")
+"""What runners know of the server's environment; programs are given an environment of their own."""
+
+
 class LocalExecutor:
     """Runs orders on this machine, `slots` at a time."""
 
@@ -254,7 +258,7 @@ class LocalExecutor:
         self._names += 1
         clock = f"{self._clock.now().isoformat()} {self._clock.monotonic()!r}"
         arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock]
-        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "TMPDIR", "HOME")}
+        environment = {key: value for key, value in os.environ.items() if key in _KEPT}
         process = self._effects.spawn(arguments, environment, None, None, keep=(theirs.fileno(),))
         theirs.close()
         runner = _Runner(name, process, ours, self._clock.monotonic())

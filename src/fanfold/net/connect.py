@@ -4,6 +4,7 @@ connected to, and the name goes only into TLS and the Host header. And what all 
 from __future__ import annotations
 
 import functools
+import os
 import re
 import ssl
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import certifi
 import httpcore
 
+from fanfold.errors import Unavailable
 from fanfold.net.addresses import AddressGuard
 
 CONNECT_S = 10.0
@@ -37,8 +39,12 @@ def is_passing(status: int) -> bool:
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """Trusts what the certifi bundle trusts."""
-    return ssl.create_default_context(cafile=certifi.where())
+    """Trusts whom the file that SSL_CERT_FILE names has, as obstore does, else those of the certifi bundle."""
+    place = os.environ.get("SSL_CERT_FILE") or certifi.where()
+    try:
+        return ssl.create_default_context(cafile=place)
+    except OSError as err:
+        raise Unavailable(f"the certificates to trust cannot be read from '{place}' (SSL_CERT_FILE): {err}") from err
 
 
 class _CheckedNetwork(httpcore.NetworkBackend):
