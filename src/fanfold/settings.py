@@ -46,6 +46,16 @@ class Settings:
     )
     slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
     python: str = _said(sys.executable, "The interpreter that runs users' Python files.")
+    environments: str = _said(
+        "", "Folder for the environments of blocks that require packages; default: `environments` in the state folder."
+    )
+    package_index: str = _said(
+        "",
+        "URL of the index that packages come from, or 'none'; default: what uv is configured with, else PyPI.",
+        secret=True,
+    )
+    package_folders: str = _said("", "Folders with wheels, colon-separated, that packages come from, too.")
+    environment_timeout_s: float = _said(900.0, "Seconds that the packages of one block may take to install.")
     kill_grace_s: float = _said(1.0, "Seconds between asking a program to end (TERM) and ending it (KILL).")
     lease_s: float = _said(
         15.0, "Seconds after which an attempt is given to another runner when nothing is heard of its own."

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fanfold.clocks import SteadyClock
@@ -16,7 +17,7 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
-from fanfold.pipeline.environments import Environments
+from fanfold.pipeline.environments import Interpreters
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.planners import BuiltinPlanners
@@ -27,6 +28,7 @@ from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms import bubblewrap
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
+from fanfold.ports.environments import Environments
 from fanfold.ports.executor import Executor
 from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
@@ -34,6 +36,7 @@ from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
+from fanfold.runner.environments import UvEnvironments
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.disk_space import ENDLESS, DiskSpace
@@ -100,17 +103,15 @@ def wire(
     """
     effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
-    executor_class = load(EXECUTORS, "local", "executor")
-    executor: Executor = executor_class(
-        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules_of(settings)
-    )
+    executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     space = _space(settings)
     _keep_ballast(workspace, must=settings.full_disk == "fail")
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
-    orders = OrderMaker(workspace, (settings.python,), (sys.executable, "-P"), secrets, sources)
+    interpreters = Interpreters(settings.python, (sys.executable, "-P"), environments_of(settings, effects))
+    orders = OrderMaker(workspace, interpreters.command, secrets, sources)
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=store,
@@ -125,13 +126,14 @@ def wire(
         fail_when_full=settings.full_disk == "fail",
         max_expanded_bytes=settings.max_upload_bytes,
         shortage=space.shortage,
-        environment=Environments(settings.python),
+        environment=interpreters.name,
+        provide=interpreters.provide,
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(BlockFiles(settings.state, effects, clock), effects))
-    validator = Validator(blocks, sources, secrets, settings.container_fallback == "on")
+    validator = Validator(blocks, sources, secrets, settings.container_fallback == "on", interpreters.problem)
     jobs = JobService(store, validator, clock, wake, room=OneDisk(space))
     thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
     return Parts(
@@ -151,6 +153,14 @@ def wire(
         workers=workers,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" else "",
     )
+
+
+def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, runner: Sequence[str]) -> Executor:
+    executor_class = load(EXECUTORS, "local", "executor")
+    executor: Executor = executor_class(
+        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules_of(settings)
+    )
+    return executor
 
 
 def _space(settings: Settings) -> Space:
@@ -201,6 +211,18 @@ def _opened(settings: Settings, effects: Effects, executor: Executor) -> SqlStor
     except BaseException:
         executor.close(0.0)
         raise
+
+
+def environments_of(settings: Settings, effects: Effects) -> Environments:
+    """What builds the environments of blocks that require packages."""
+    return UvEnvironments(
+        Path(settings.environments or settings.state / "environments"),
+        settings.python,
+        effects,
+        index=settings.package_index,
+        links=[folder for folder in settings.package_folders.split(":") if folder],
+        timeout_s=settings.environment_timeout_s,
+    )
 
 
 class Sources:

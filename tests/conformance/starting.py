@@ -29,8 +29,9 @@ class Seen:
 class Starter:
     """Starts programs of one folder, in the same task folder each time."""
 
-    def __init__(self, place: Path, rules: Rules, walls: Walls | None = None) -> None:
+    def __init__(self, place: Path, rules: Rules, walls: Walls | None = None, python: str = sys.executable) -> None:
         self.place = place
+        self.python = python
         self.rules = rules
         self.walls = walls or Walls(owner="somebody")
         self.platform = ProcessPlatform(Effects(), SteadyClock(), rules)
@@ -62,7 +63,7 @@ class Starter:
             self.walls,
             reads=(str(entry.parent),),
             ground=str(task.parent),
-            interpreter=(sys.executable,),
+            interpreter=(self.python,),
             entry=str(entry),
         )
         environment = {
@@ -75,7 +76,7 @@ class Starter:
             "TASK_DIR": str(task / "in"),
         }
         own = tuple(str(task / name) for name in ("in", "out", "tmp"))
-        return Program([sys.executable, str(entry)], environment, str(task / "tmp"), walls, own)
+        return Program([self.python, str(entry)], environment, str(task / "tmp"), walls, own)
 
     def ended(self, program: Program) -> tuple[Ended, str]:
         running = self.platform.start(program)

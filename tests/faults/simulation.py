@@ -216,7 +216,7 @@ class World:
             self.store,
             self.executor,
             workspace,
-            OrderMaker(workspace, (), (), secrets, sources),
+            OrderMaker(workspace, lambda _block: (), secrets, sources),
             self.clock,
             self.lease_s,
         )

@@ -19,6 +19,7 @@ from fanfold.cli.run_state import (
     check_place,
     discard,
     earlier_job,
+    environments_folder,
     held,
     is_done,
     refuse_filled,
@@ -74,6 +75,7 @@ def _wired(wish: Wish, state: Path) -> Parts:
         python=wish.python,
         oversize="clamp",
         full_disk="fail",
+        environments=environments_folder(),
     )
     try:
         return wire(settings)

@@ -17,7 +17,7 @@ from fanfold.cli.wishes import Wish
 from fanfold.errors import BadInput, Conflict, Unavailable
 from fanfold.jobs.models import Job, JobState
 from fanfold.ports.store import JobFilter, Store
-from fanfold.settings import state_home
+from fanfold.settings import ENVIRONMENT_PREFIX, state_home
 
 LOCAL_ACCOUNT = "local"
 MANIFEST = ".fanfold-output.json"
@@ -29,6 +29,12 @@ _OURS = (".pending.json", ".fanfold-part")
 def state_of(output: Path) -> Path:
     """The state folder of the run to `output`."""
     return state_home() / "runs" / hashlib.sha256(os.fsencode(output)).hexdigest()[:16]
+
+
+def environments_folder() -> str | None:
+    """Where the packages that blocks require are kept for all runs; None where a setting says it."""
+    named = f"{ENVIRONMENT_PREFIX}ENVIRONMENTS"
+    return None if os.environ.get(named) else str(state_home() / "environments")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from fanfold.builtin.registry import names
 from fanfold.cli.exits import Exit
+from fanfold.cli.run_state import environments_folder
 from fanfold.cli.wishes import value_of
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects, etag_of
@@ -37,6 +38,8 @@ from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
+from fanfold.settings import Settings
+from fanfold.wiring import environments_of
 
 LOOK_EVERY_S = 0.2
 JOB = "trial"
@@ -81,6 +84,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
     workspace = Workspace(place, effects)
     block = _block(trial.app, Packages(BlockFiles(place, effects, SteadyClock()), effects))
     params = _params(block, trial.params)
+    python = _python(trial, block, effects)
     workspace.job(JOB).make()
     chunk = trial.chunk.absolute()
     info = chunk.stat()
@@ -94,7 +98,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
         scratch=str(workspace.scratch),
         package=str(workspace.package(block.pinned.package)),
         entrypoint=entrypoint,
-        interpreter=(trial.python,) if entrypoint.endswith(".py") else (),
+        interpreter=(python,) if entrypoint.endswith(".py") else (),
         inputs=(Input(contract.CHUNK_FILE, chunk=data),),
         params=json.dumps(params),
         timeout_s=trial.timeout_s,
@@ -110,6 +114,18 @@ def _order(trial: Trial, place: Path) -> RunOrder:
             contract.USER_CACHE_DIR: str(workspace.cache(JOB)),
         },
     )
+
+
+def _python(trial: Trial, block: ReadBlock, effects: Effects) -> str:
+    """What runs the app: an environment with what it requires is built where it is not there."""
+    required = block.manifest.requirements
+    if not required:
+        return trial.python
+    settings = Settings.load(environment=os.environ, python=trial.python, environments=environments_folder())
+    environments = environments_of(settings, effects)
+    if environments.find(required) is None:
+        print(f"installing {', '.join(required)}", file=sys.stderr)
+    return environments.build(required, lambda: False).python
 
 
 def _block(path: Path, packages: Packages) -> ReadBlock:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from fanfold.errors import BadManifest, Problem
 from fanfold.jobs.models import JsonObject
+from fanfold.jobs.requirements import EXPECTED, MOST, is_requirement, listed_in
 from fanfold.jobs.tags import NAME_PATTERN, VERSION_PATTERN
 
 E = TypeVar("E", bound=StrEnum)
@@ -87,6 +88,19 @@ def snake(name: str) -> str:
     return _SNAKE.sub(lambda found: f"_{found.group(1).lower()}", name)
 
 
+def with_requirements(manifest: Any, text: str) -> Any:
+    """A manifest's data with what the requirements.txt beside it lists, where the block runs as a process and the
+    manifest lists none itself."""
+    if not isinstance(manifest, Mapping) or manifest.get("platform", "process") != "process":
+        return manifest
+    key = next((str(name) for name in manifest if snake(str(name)) == "platform_config"), "platform_config")
+    platform = manifest.get(key)
+    if platform is not None and (not isinstance(platform, Mapping) or platform.get("requirements")):
+        return manifest
+    listed = listed_in(text)
+    return {**manifest, key: {**(platform or {}), "requirements": listed}} if listed else manifest
+
+
 class _Reader:
     """Reads one manifest key by key and collects problems instead of stopping at the first."""
 
@@ -121,7 +135,7 @@ class _Reader:
             private_image=self._flag(platform, "private_image", "platform_config."),
             registry_username=self._text(platform, "username", "platform_config."),
             secrets=self._texts(platform, "secrets", "platform_config."),
-            requirements=self._texts(platform, "requirements", "platform_config."),
+            requirements=self._requirements(platform),
             preload=self._texts(platform, "preload", "platform_config."),
             device=self._device(),
             deterministic=self._flag(self.data, "deterministic"),
@@ -170,6 +184,17 @@ class _Reader:
             return tuple(value)
         self._problem(prefix + key, value, "a list of texts")
         return ()
+
+    def _requirements(self, platform: Mapping[str, Any]) -> tuple[str, ...]:
+        texts = self._texts(platform, "requirements", "platform_config.")
+        key = "platform_config.requirements"
+        if len(texts) > MOST:
+            self._problem(key, f"{len(texts)} of them", f"at most {MOST} packages")
+            return ()
+        for text in texts:
+            if not is_requirement(text):
+                self._problem(key, text, EXPECTED)
+        return texts
 
     def _flag(self, data: Mapping[str, Any], key: str, prefix: str = "") -> bool:
         value = data.get(key)

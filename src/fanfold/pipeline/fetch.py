@@ -1,4 +1,5 @@
-"""UPLOADING: list the input and bring it within reach of the partitioner. A local input stays where it lies."""
+"""UPLOADING: build what the programs run on, list the input and bring it within reach of the partitioner. A local input
+stays where it lies."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from fanfold.errors import BadInput, OutOfSpace, Unavailable
+from fanfold.errors import BadInput, MissingPart, OutOfSpace, Unavailable
 from fanfold.jobs.contract import BYPASS_FILE
 from fanfold.jobs.lifecycle import SourceStaged, Waited
 from fanfold.jobs.models import Job, Role
@@ -19,9 +20,30 @@ from fanfold.ports.datasource import SourceFile, Staging
 
 SHORTEST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=60)
+GIVE_UP_AFTER = timedelta(minutes=5)
 
 
 def fetch(job: Job, tools: Tools) -> StageResult:
+    """Provide for the programs, then for their input."""
+    try:
+        tools.provide(job, Unwanted(job, tools))
+    except (BadInput, MissingPart) as err:
+        return failed("environment_failed", str(err))
+    except OutOfSpace:
+        raise
+    except Unavailable as err:
+        return _put_off(job, tools, err)
+    return _fetched(job, tools)
+
+
+def _put_off(job: Job, tools: Tools, err: Unavailable) -> StageResult:
+    """An index that does not answer is asked again for a while."""
+    if tools.clock.now() - job.state_timestamps.get(job.state, tools.clock.now()) > GIVE_UP_AFTER:
+        return failed("environment_failed", str(err))
+    return StageResult(Waited(str(err), _try_again_at(job, tools)))
+
+
+def _fetched(job: Job, tools: Tools) -> StageResult:
     """Write the list of source files; a planned partitioner needs no more, another gets its task."""
     if job.num_chunks is not None:  # a further round: the chunks exist
         return StageResult(SourceStaged(0, 0))

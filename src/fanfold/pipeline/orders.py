@@ -11,7 +11,7 @@ from fanfold.builtin.registry import WALLED
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.chunks import Chunk, RangeChunk
-from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, Role, Task, TaskKey
+from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, PinnedBlock, Role, Task, TaskKey
 from fanfold.jobs.reuse import reuses
 from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.workspace import JobFolder, Workspace
@@ -25,27 +25,25 @@ _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
 
 class OrderMaker:
-    """Makes orders. `python` starts users' Python files, `own_python` the built-in programs. Secrets are looked up for
-    each order and kept nowhere."""
+    """Makes orders. `interpreter` says what starts the Python files of a block. Secrets are looked up for each order
+    and kept nowhere."""
 
     def __init__(
         self,
         workspace: Workspace,
-        python: tuple[str, ...],
-        own_python: tuple[str, ...],
+        interpreter: Callable[[PinnedBlock], tuple[str, ...]],
         secrets: ProgramSecrets,
         sources: Callable[[DataRef], DataSource],
     ) -> None:
         self._workspace = workspace
         self._secrets = secrets
         self._sources = sources
-        self._python = python
-        self._own_python = own_python
+        self._interpreter = interpreter
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
 
     def order(self, job: Job, task: Task) -> RunOrder:
-        """The order for the current attempt of a task; BadInput where its block cannot have its secrets, or the job's
-        source its own (any more)."""
+        """The order for the current attempt of a task; BadInput where its block cannot have its secrets or
+        environment, or the job's source its own (any more)."""
         role = task.key.role
         folder = self._workspace.job(job.id)
         common = self._common(job, role)
@@ -81,7 +79,6 @@ class OrderMaker:
         assert job.blocks is not None
         block = job.blocks.of(role)
         manifest = read_manifest(block.manifest)
-        python = self._own_python if block.builtin else self._python
         return RunOrder(
             attempt=_NOT_YET,
             number=0,
@@ -89,7 +86,7 @@ class OrderMaker:
             scratch=str(self._workspace.scratch),
             package=str(self._workspace.package(block.package)),
             entrypoint=manifest.entrypoint,
-            interpreter=python if manifest.entrypoint.endswith(".py") else (),
+            interpreter=self._interpreter(block) if manifest.entrypoint.endswith(".py") else (),
             params=json.dumps(dict(job.params.of(role))),
             timeout_s=job.config.task_timeout_s,
             env={

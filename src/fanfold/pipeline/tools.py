@@ -54,7 +54,7 @@ class Planners(Protocol):
 class Tools:
     """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early,
     `shortage` why the disk has no room for new work ("" where it has), `environment` what runs a block's programs, as
-    `jobs.reuse.work_key` needs it."""
+    `jobs.reuse.work_key` needs it; `provide` builds what a job's blocks require."""
 
     store: Store
     workspace: Workspace
@@ -69,6 +69,7 @@ class Tools:
     max_expanded_bytes: int = 100 * 1024**3
     shortage: Callable[[], str] = lambda: ""
     environment: Callable[[PinnedBlock], str | None] = lambda _block: None
+    provide: Callable[[Job, Callable[[], bool]], None] = lambda _job, _stopped: None
 
 
 @dataclass(frozen=True, slots=True)

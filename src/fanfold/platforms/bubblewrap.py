@@ -28,6 +28,14 @@ _SETTINGS = (
     *("magic", "mime.types", "nsswitch.conf", "passwd", "protocols", "services", "ssl", "terminfo", "timezone"),
 )
 _NETWORK_SETTINGS = ("gai.conf", "host.conf", "hosts", "resolv.conf")
+_BECOME = """
+import os, sys
+uid = int(sys.argv[1])
+os.setgroups([])
+os.setresgid(uid, uid, uid)
+os.setresuid(uid, uid, uid)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 FIRST_UID = 1_900_000_000
 UIDS = 100_000_000
 
@@ -106,9 +114,24 @@ def interpreter_folders(interpreter: tuple[str, ...]) -> list[str]:
     path = shutil.which(interpreter[0]) or interpreter[0]
     if path == sys.executable:
         return _distinct([sys.prefix, sys.base_prefix, *_links_of(path)])
-    asked = [path, "-I", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
+    real = os.path.realpath(path)  # what is installed in an environment may not run here, not even to be asked
+    asked = [real, "-I", "-S", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
-    return _distinct([*done.stdout.splitlines(), *_links_of(path)])
+    return _distinct([environment_of(path), *done.stdout.splitlines(), *_links_of(path)])
+
+
+def environment_of(path: str) -> str:
+    """The folder of the environment that an interpreter is in; "" where it is in none."""
+    folder = os.path.dirname(os.path.dirname(path))
+    return folder if os.path.exists(os.path.join(folder, "pyvenv.cfg")) else ""
+
+
+def unprivileged(interpreter: tuple[str, ...], uid: int) -> list[str]:
+    """What an interpreter is started by, so that it is `uid` from its first moment: one that lies in an environment
+    obeys the packages in it before any code of ours. Any other is trusted to become that by itself."""
+    if not uid or not interpreter or not environment_of(interpreter[0]) or interpreter[0] == sys.executable:
+        return []
+    return [os.path.realpath(interpreter[0]), "-I", "-S", "-c", _BECOME, str(uid)]
 
 
 def _links_of(path: str) -> list[str]:

@@ -91,14 +91,15 @@ class ProcessPlatform:
         interpreter = walls.interpreter if modules is not None else (sys.executable, "-I")
         env = {name: program.env[name] for name in _INHERITED if name in program.env}
         env[contract.JOB_ID] = ""  # its programs are of many jobs; the name alone marks it as a runner's
+        first = bubblewrap.unprivileged(interpreter, self._uid(walls))
         setup = {
-            "uid": self._uid(walls),
+            "uid": 0 if first else self._uid(walls),
             "own_pids": self._walled(walls),
             "entry": walls.entry if modules is not None else "",
             "modules": modules or [],
             "shared": list(bubblewrap.SHARED_FOLDERS) if self._walled(walls) else [],
         }
-        argv = [*interpreter, zygote.__file__]
+        argv = [*first, *interpreter, zygote.__file__]
         group = None if walls.trusted or not tree().version else self._group(walls)
         if not self._walled(walls):
             return Preparation(argv, env, setup, group)

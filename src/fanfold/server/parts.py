@@ -58,7 +58,7 @@ from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.storage_use import SqlStorageUse
 from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
-from fanfold.wiring import Parts, Sources, wire
+from fanfold.wiring import Parts, Sources, environments_of, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         SqlBlocks(database), templates, files, effects, clock, tokens, max_push_bytes=settings.max_push_bytes
     )
     blocks.sweep()
-    validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on")
+    problem = environments_of(settings, effects).problem
+    validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on", problem)
     signer = Signer(keys.signer)
     services = Services(
         access=access,

@@ -17,14 +17,16 @@ from typing import Any
 
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, BadManifest, NotFound, Problem, Refused
-from fanfold.jobs.blocks import BlockType, Manifest, read_manifest
+from fanfold.jobs.blocks import BlockType, Manifest, read_manifest, with_requirements
 from fanfold.jobs.models import PinnedBlock
 from fanfold.jobs.params import check_schema
+from fanfold.jobs.requirements import FILE as REQUIREMENTS
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.siblings import imported_beside
 
 MAX_FILES = 10_000
 MAX_BYTES = 512 * 1024 * 1024
+MAX_REQUIREMENTS_BYTES = 256 * 1024
 HASHED_AT_ONCE = 1024 * 1024
 
 
@@ -118,6 +120,7 @@ def _found(path: Path, wanted: BlockType) -> _Found:
 
 def _in_folder(path: Path, wanted: BlockType) -> _Found:
     data = _json_file(path / "manifest.json", f"'{path}' has no manifest.json; type: fanfold app new NAME")
+    data = with_requirements(data, requirements_beside(path))
     manifest = read_manifest(data)
     if manifest.type is not wanted:
         expected = f'expected "{wanted.value}", found "{manifest.type.value}"'
@@ -129,6 +132,19 @@ def _in_folder(path: Path, wanted: BlockType) -> _Found:
     schema = _json_file(path / "schema.json", "") if (path / "schema.json").is_file() else {}
     check_schema(schema)
     return _Found(manifest, dict(data), schema, path / "app", sorted(_files(path / "app")))
+
+
+def requirements_beside(block: Path) -> str:
+    """The text of a block folder's requirements file; "" where it has none. Raises BadManifest."""
+    file = block / REQUIREMENTS
+    if not file.is_file():
+        return ""
+    if file.stat().st_size > MAX_REQUIREMENTS_BYTES:
+        raise BadManifest(f"'{REQUIREMENTS}' is larger than {MAX_REQUIREMENTS_BYTES} bytes")
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise BadManifest(f"'{REQUIREMENTS}' is not UTF-8: {err}") from err
 
 
 def _of_script(path: Path, wanted: BlockType) -> _Found:

@@ -13,18 +13,19 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from fanfold.archives import suffix_of, unpack
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, BadManifest, Problem
-from fanfold.jobs.blocks import BlockType, Manifest, read_manifest, snake
+from fanfold.jobs.blocks import BlockType, Manifest, read_manifest, snake, with_requirements
 from fanfold.jobs.json_text import read_json
 from fanfold.jobs.params import check_schema
 from fanfold.jobs.templates import ReadTemplate, read_template
 from fanfold.services.block_files import BlockFiles
-from fanfold.services.packages import Packages
+from fanfold.services.packages import Packages, requirements_beside
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.repacking import pack
 
@@ -157,6 +158,7 @@ def _checked(folder: Path, types: Sequence[BlockType], beside: Beside) -> _Check
         said = "is missing: send it as the part 'manifest', or put a manifest.json into the archive"
         problems.add("manifest", said)
     elif data is not None:
+        data = with_requirements(data, problems.of("", partial(requirements_beside, block)) or "" if block else "")
         manifest = _manifest(data, in_archive, types, problems)
     program = _program(block, manifest, problems) if block and manifest else None
     schema = _schema(_either(beside.schema, block, "schema.json", problems), problems)

@@ -27,7 +27,8 @@ class Blocks(Protocol):
 
 
 class Validator:
-    """Checks jobs against blocks and places."""
+    """Checks jobs against blocks and places. `no_environments` says why no packages can be installed, "" where they
+    can."""
 
     def __init__(
         self,
@@ -35,11 +36,13 @@ class Validator:
         sources: Callable[[DataRef], DataSource],
         secrets: ProgramSecrets,
         container_fallback: bool,
+        no_environments: Callable[[], str] = lambda: "",
     ) -> None:
         self._blocks = blocks
         self._secrets = secrets
         self._sources = sources
         self._container_fallback = container_fallback
+        self._no_environments = no_environments
 
     def checked(self, job: Job) -> tuple[JobBlocks, JobParams]:
         """The pinned blocks and the params with their defaults; raises BadParams or BadInput naming all problems."""
@@ -72,9 +75,8 @@ class Validator:
     def _platform_problems(self, block: ReadBlock, role: Role) -> list[Problem]:
         manifest = block.manifest
         field = f"{role.value} '{manifest.name}'"
-        if manifest.requirements:
-            said = "platform_config.requirements are not installed by this release; name a Python that has them"
-            return [Problem(field, f"{said} (setting 'python')")]
+        if manifest.requirements and (said := self._no_environments()):
+            return [Problem(field, f"requires packages: {said}")]
         if manifest.platform is PlatformKind.PROCESS:
             return []
         if self._container_fallback and manifest.image.split("/")[-1].split(":")[0] == "python":

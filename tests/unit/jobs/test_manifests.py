@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanfold.errors import BadManifest
-from fanfold.jobs.blocks import GIB, BlockType, Device, Manifest, PlatformKind, merged, read_manifest, snake
+from fanfold.jobs.blocks import (
+    GIB,
+    BlockType,
+    Device,
+    Manifest,
+    PlatformKind,
+    merged,
+    read_manifest,
+    snake,
+    with_requirements,
+)
 
 RIGHT = {"name": "word-count", "version": "0.1"}
 
@@ -206,3 +216,45 @@ def test_a_job_s_own_values_win_over_the_template_key_by_key() -> None:
         "list": [9],
     }
     assert template["app"] == {"model": "small", "size": {"w": 1, "h": 2}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["numpy", "numpy>=2,<3", "Zope.interface==5.*", "a[b,c]~=1.0", "a ; python_version < '3.13'", "a!=1.0+local"],
+)
+def test_a_requirement_is_a_package_with_versions(asked: str) -> None:
+    assert read_manifest({**RIGHT, "platform_config": {"requirements": [asked]}}).requirements == (asked,)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(
+            "",
+            "-e .",
+            "--pre",
+            "-r more.txt",
+            "./a",
+            "/a",
+            "a @ https://example.org/a.whl",
+            "https://example.org/a.whl",
+        ),
+        *("a\n-e .", "a; x\n--pre", "git+https://example.org/a", "a --hash=sha256:0", "a" * 501, "é", "a>=1;\\"),
+    ],
+)
+def test_a_requirement_that_names_a_place_or_an_option_is_refused(asked: str) -> None:
+    found = problems({**RIGHT, "platform_config": {"requirements": [asked]}})
+    assert "expected a package of an index" in found["platform_config.requirements"]
+
+
+def test_a_file_of_requirements_stands_in_for_the_list_of_a_process() -> None:
+    text = "# first\r\n  numpy>=2  # why\n\npandas\n"
+    listed = {"requirements": ["numpy>=2", "pandas"]}
+    assert with_requirements(RIGHT, text) == {**RIGHT, "platform_config": listed}
+    camel_case = {**RIGHT, "platformConfig": {"preload": ["numpy"]}}
+    assert with_requirements(camel_case, text)["platformConfig"] == {"preload": ["numpy"], **listed}
+    own = {**RIGHT, "platform_config": {"requirements": ["scipy"]}}
+    docker = {**RIGHT, "platform": "docker"}
+    for unchanged in (own, docker, [], {**RIGHT, "platform_config": 5}):
+        assert with_requirements(unchanged, text) == unchanged
+    assert with_requirements(RIGHT, "# nothing\n") == RIGHT

@@ -2,22 +2,74 @@
 
 import os
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from fanfold.pipeline.environments import Environments
-from tests.values import BLOCKS
+import pytest
+
+from fanfold.errors import BadInput
+from fanfold.jobs.models import PinnedBlock
+from fanfold.pipeline.environments import Interpreters
+from fanfold.ports.environments import Environment
+from tests.values import BLOCKS, a_job
+
+ASKING = replace(
+    BLOCKS.app, builtin=False, manifest={**BLOCKS.app.manifest, "platform_config": {"requirements": ["numpy>=2"]}}
+)
+
+
+class OneShelf:
+    """Environments in memory."""
+
+    def __init__(self) -> None:
+        self.built: dict[tuple[str, ...], Environment] = {}
+
+    def problem(self) -> str:
+        return ""
+
+    def find(self, requirements: Sequence[str]) -> Environment | None:
+        return self.built.get(tuple(requirements))
+
+    def build(self, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
+        return self.built.setdefault(tuple(requirements), Environment("/there/bin/python", f"lock {len(self.built)}"))
+
+
+def on(python: str | Path) -> Interpreters:
+    return Interpreters(str(python), ("own",), OneShelf())
+
+
+def own(block: PinnedBlock) -> PinnedBlock:
+    return replace(block, builtin=False)
 
 
 def test_an_interpreter_has_one_name_by_whatever_way_it_is_found(tmp_path: Path) -> None:
     link = tmp_path / "python"
     link.symlink_to(sys.executable)
-    assert Environments(str(link))(BLOCKS.app) == Environments(sys.executable)(BLOCKS.app) is not None
+    assert on(link).name(BLOCKS.app) == on(sys.executable).name(BLOCKS.app) is not None
 
 
 def test_another_interpreter_has_another_name_and_one_that_is_not_there_none(tmp_path: Path) -> None:
     python = tmp_path / "python"
-    assert Environments(str(python))(BLOCKS.app) is None
+    assert on(python).name(BLOCKS.app) is None
     python.write_text("one")
-    before = Environments(str(python))(BLOCKS.app)
+    before = on(python).name(BLOCKS.app)
     os.utime(python, (1, 1))
-    assert before != Environments(str(python))(BLOCKS.app) is not None
+    assert before != on(python).name(BLOCKS.app) is not None
+
+
+def test_a_block_runs_on_the_environment_it_asks_for_which_is_named_by_its_lock() -> None:
+    interpreters = on("python3")
+    with pytest.raises(BadInput, match="Retry the job"):
+        interpreters.command(ASKING)
+    assert interpreters.name(ASKING) is None
+    interpreters.provide(a_job(blocks=replace(BLOCKS, app=ASKING)), lambda: False)
+    assert interpreters.command(ASKING) == ("/there/bin/python",)
+    assert interpreters.name(ASKING) == interpreters.lock(ASKING) == "lock 0"
+
+
+def test_other_blocks_run_on_the_setting_and_built_in_ones_on_the_servers_own() -> None:
+    interpreters = on("python3")
+    assert interpreters.command(own(BLOCKS.app)) == ("python3",)
+    assert interpreters.command(replace(BLOCKS.app, builtin=True)) == ("own",)
+    assert interpreters.lock(BLOCKS.app) == ""

@@ -18,7 +18,7 @@ from tests.values import BLOCKS, a_job, a_task
 
 def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_path: Path) -> None:
     orders = OrderMaker(
-        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+        Workspace(tmp_path, Effects()), lambda _block: ("python",), CallerSecrets({}), local_sources(Effects())
     )
     blocks = replace(BLOCKS, app=replace(BLOCKS.app, imported=True))
     job = a_job(blocks=blocks)
@@ -31,7 +31,7 @@ def test_programs_that_were_imported_get_a_user_cache_apart_from_own_ones(tmp_pa
 def test_a_program_gets_the_secrets_of_its_own_block_and_no_built_in_one_is_asked(tmp_path: Path) -> None:
     environment = {"KEY": "s3cret-value", "OTHER": "x"}
     orders = OrderMaker(
-        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets(environment), local_sources(Effects())
+        Workspace(tmp_path, Effects()), lambda _block: ("python",), CallerSecrets(environment), local_sources(Effects())
     )
     manifest = {**BLOCKS.app.manifest, "platform_config": {"secrets": ["key"]}}
     job = a_job(blocks=replace(BLOCKS, app=replace(BLOCKS.app, builtin=False, manifest=manifest)))
@@ -47,7 +47,7 @@ def test_built_in_programs_that_decode_files_by_foreign_libraries_run_behind_wal
     tmp_path: Path, name: str, trusted: bool
 ) -> None:
     orders = OrderMaker(
-        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+        Workspace(tmp_path, Effects()), lambda _block: ("python",), CallerSecrets({}), local_sources(Effects())
     )
     job = a_job(blocks=replace(BLOCKS, partitioner=replace(BLOCKS.partitioner, name=name, builtin=True)))
     assert orders.order(job, a_task(role=Role.PARTITIONER)).trusted is trusted
@@ -69,7 +69,7 @@ def test_memory_grows_only_after_it_ran_out_and_only_up_to_what_the_job_allows(
     reason: str, failures: int, most_gib: float | None, expected_gib: int, tmp_path: Path
 ) -> None:
     orders = OrderMaker(
-        Workspace(tmp_path, Effects()), ("python",), ("python",), CallerSecrets({}), local_sources(Effects())
+        Workspace(tmp_path, Effects()), lambda _block: ("python",), CallerSecrets({}), local_sources(Effects())
     )
     most = None if most_gib is None else int(most_gib * 1024**3)
     job = a_job(blocks=BLOCKS, config=JobConfig(max_memory_bytes=most))

@@ -137,6 +137,17 @@ def test_a_sent_manifest_wins_over_the_one_in_the_archive(registry: Registry) ->
     assert block.name == "beside"
 
 
+def test_a_file_of_requirements_in_the_archive_becomes_part_of_the_manifest(registry: Registry) -> None:
+    files = {"app/main.py": b"", "requirements.txt": b"numpy>=2\n", "manifest.json": b'{"name": "a", "version": "0.1"}'}
+    block = registry.blocks.push("ann", APP, Beside(), io.BytesIO(zip_of(files))).block
+    assert block.manifest["platform_config"] == {"requirements": ["numpy>=2"]}
+    with pytest.raises(BadManifest) as refused:
+        registry.push_files("ann", APP, {"app/main.py": b"", "requirements.txt": b"-e ."})
+    assert problems(refused) == {"platform_config.requirements"}
+    with pytest.raises(BadManifest, match="not UTF-8"):
+        registry.push_files("ann", APP, {"app/main.py": b"", "requirements.txt": b"\xff"})
+
+
 def test_pushing_again_overwrites_raises_the_revision_and_asks_for_a_new_activation(registry: Registry) -> None:
     first = registry.active()
     registry.clock.turn(5)
@@ -518,3 +529,20 @@ def test_params_are_checked_against_the_schemas_of_pushed_blocks(registry: Regis
     with pytest.raises(BadInput) as refused:
         validator.checked(job)
     assert {"params.app", "partitioner"} <= problems(refused)
+
+
+def test_a_block_that_requires_packages_is_refused_where_none_can_be_installed(registry: Registry) -> None:
+    registry.active(platform_config={"requirements": ["numpy"]})
+    job = replace(a_job(account_id="ann"), tags=BlockTags("word-count", "passthrough", "concat"))
+
+    def checked(problem: str) -> str:
+        def no_places(_: DataRef) -> Any:
+            raise BadInput("no places here")
+
+        validator = Validator(registry.blocks, no_places, CallerSecrets({}), True, lambda: problem)
+        with pytest.raises(BadInput) as refused:
+            validator.checked(job)
+        return str(refused.value)
+
+    assert "app 'word-count': requires packages: there is no uv" in checked("there is no uv")
+    assert "requires packages" not in checked("")

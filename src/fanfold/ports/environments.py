@@ -1,0 +1,32 @@
+"""Environments: the packages that programs ask for, installed beside an interpreter once for all who ask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment that is there: its interpreter's path, and the SHA-256 in hex of what exactly is in it."""
+
+    python: str
+    lock: str
+
+
+class Environments(Protocol):
+    """Builds environments once and keeps them. Safe to call from any thread and process at a time."""
+
+    def problem(self) -> str:
+        """Why none can be built here, as a sentence with its mend; "" where they can."""
+
+    def find(self, requirements: Sequence[str]) -> Environment | None:
+        """The environment for these requirements, where it was built before."""
+
+    def build(self, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
+        """The same, built where it is not there: seconds to minutes. Safe to repeat.
+
+        Raises BadInput where there can be none, in the builder's words; Unavailable where an index does not answer,
+        or `stopped` says so meanwhile; MissingPart where nothing is here to build it with.
+        """
