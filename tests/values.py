@@ -43,6 +43,7 @@ EVENTS: tuple[Event, ...] = (
     lifecycle.Waited("no runner is large enough", after(60)),
     lifecycle.Paused("ann"),
     lifecycle.Resumed("ann"),
+    lifecycle.CanaryPassed(3),
     lifecycle.Limited(JobConfig(max_concurrency=2), Priority.HIGH, "ann"),
     lifecycle.AbortAsked("ann"),
     lifecycle.Deleted("ann"),

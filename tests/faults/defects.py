@@ -69,7 +69,7 @@ ANSWER_BEFORE_COMMIT = Defect(
 # What the harness found when it was new; each was in the product once.
 DELIVERY_LEAVES_PARTS = Defect(
     "a repeated delivery leaves temporary names",
-    (Change("datasources/local.py", "            self._effects.remove_file(_part(folder / entry.path))\n", ""),),
+    (Change("datasources/local.py", "            self._effects.remove_file(_part(place, job_id))\n", ""),),
     "the destination holds",
 )
 PAUSE_TAKES_TASKS_AWAY = Defect(

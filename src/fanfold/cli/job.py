@@ -87,6 +87,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     param: Param = None,
     config: Config = None,
     priority: Priority = None,
+    sample: Annotated[int, typer.Option(min=0, help="Run only so many chunks, chosen by chance, and merge them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses another sample.")] = 0,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until it has ended.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Stay, then fetch the results here.")] = None,
     json: Json = False,
@@ -95,7 +97,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Start a draft, or make a job and start it."""
     from fanfold.cli.submit import Draft
 
-    given = (tuple(param or ()), tuple(config or ()), priority or "")
+    sampled = (f"sample={sample}", f"sampleSeed={seed}") if sample else ()
+    given = (tuple(param or ()), (*(config or ()), *sampled), priority or "")
     draft = Draft(template, app_tag, partitioner, assembler, input_, source, destination, name, *given)
     raise typer.Exit(_ran(job_id, draft, watch or output is not None, output, as_json=json, quiet=quiet))
 

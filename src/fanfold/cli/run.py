@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+Template = Annotated[
+    Path | None, typer.Option("--template", "-t", help="A template.json that names blocks and params; options win.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for the output; if not empty, see --force and --resume.")
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", "-p", metavar="ROLE.KEY=VALUE", help="A param of a program, such as app.case=upper; repeatable."
+    ),
+]
+
 
 @app.command("run")
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -24,23 +37,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     app_tag: Annotated[
         str, typer.Option("--app", help="What runs on every chunk: a block folder, a script, or a tag.")
     ] = "",
-    template: Annotated[
-        Path | None,
-        typer.Option("--template", "-t", help="A template.json that names blocks and params; the command line wins."),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the output; if not empty, see --force and --resume.")
-    ] = Path("out"),
+    template: Template = None,
+    output: Output = Path("out"),
     partitioner: Annotated[
         str, typer.Option(help="What makes the chunks: a tag or folder; default: passthrough.")
     ] = "",
     assembler: Annotated[str, typer.Option(help="What folds the results: a tag or folder; default: passthrough.")] = "",
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param", "-p", metavar="ROLE.KEY=VALUE", help="A param of a program, such as app.case=upper; repeatable."
-        ),
-    ] = None,
+    param: Param = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run to this output.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over; replace files in the output folder.")] = False,
     slots: Annotated[
@@ -51,6 +54,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     max_failed: Annotated[str, typer.Option(help="Failed chunks to tolerate: a number, or a share such as 5%.")] = "",
     task_timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for one program (3600).")] = None,
     job_timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for all (7 days).")] = None,
+    canary: Annotated[
+        int, typer.Option(min=0, help="Chunks that have to pass, at the first try, before others start.")
+    ] = 0,
+    sample: Annotated[int, typer.Option(min=0, help="Run only so many chunks, chosen by chance, and merge them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses another sample.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the ended job as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -76,6 +84,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         max_failed=max_failed,
         task_timeout_s=task_timeout,
         job_timeout_s=job_timeout,
+        canary=canary,
+        sample=sample,
+        seed=seed,
         as_json=json,
         quiet=quiet,
     )

@@ -33,6 +33,9 @@ class Wish:
     max_failed: str
     task_timeout_s: float | None
     job_timeout_s: float | None
+    canary: int
+    sample: int
+    seed: int
     as_json: bool
     quiet: bool
 
@@ -111,7 +114,7 @@ def value_of(text: str) -> Any:
 
 
 def _config(wish: Wish) -> JobConfig:
-    config = JobConfig()
+    config = JobConfig(canary=wish.canary, sample=wish.sample, sample_seed=wish.seed)
     if wish.max_attempts is not None:
         config = replace(config, max_attempts=wish.max_attempts)
     if wish.task_timeout_s is not None:

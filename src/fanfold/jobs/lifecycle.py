@@ -6,7 +6,8 @@
 
     Failed and Aborted lead from every unfinished state to FAILED.
     RetryAccepted leads from FAILED (or a partial COMPLETE) to STARTED, in a new round.
-    Edited, Renamed, Waited, Paused, Resumed, Limited, AbortAsked and Deleted change a job without moving it.
+    Edited, Renamed, Waited, CanaryPassed, Paused, Resumed, Limited, AbortAsked and Deleted change a job and move it
+    nowhere.
 
 How it is used: somebody holds a job and an event and calls `step(job, event, at)`. What comes back is the job as it
 must be written, or `IllegalMove` and nothing has changed. `store.advance(step)` writes it, if the row is still the one
@@ -60,12 +61,21 @@ class SourceStaged(Event):
 @dataclass(frozen=True, slots=True)
 class ChunksPublished(Event):
     """All chunks exist and each has its task. `reopened`: the chunks are those of an earlier round, its tasks that did
-    not complete are scheduled again. `work` is what `jobs.reuse.work_key` says of this round's app."""
+    not complete are scheduled again. `work` is what `jobs.reuse.work_key` says of this round's app. Until CanaryPassed
+    only tasks with an index below `canary_below` are started; 0: all are."""
 
     num_chunks: int
     warnings: tuple[str, ...] = ()
     reopened: bool = False
     work: str = ""
+    canary_below: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryPassed(Event):
+    """The tasks that were to run first are done: the others start."""
+
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +229,7 @@ MOVES: Mapping[type[Event], Move] = {
     Edited: Move(frozenset({JobState.NEW}), None),
     Renamed: Move(frozenset(JobState), None),
     Waited: Move(ACTIVE, None),
+    CanaryPassed: Move(frozenset({JobState.PARTITIONED}), None),
     Paused: Move(ACTIVE, None),
     Resumed: Move(ACTIVE, None),
     Limited: Move(ACTIVE, None),
@@ -291,7 +302,10 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
         case ChunksPublished():
             warnings = job.warnings + event.warnings
             limit = event.num_chunks if job.retry_failure_id else _stop_above(job.config, event.num_chunks)
-            return replace(job, num_chunks=event.num_chunks, stop_above_failures=limit, warnings=warnings)
+            job = replace(job, num_chunks=event.num_chunks, stop_above_failures=limit, warnings=warnings)
+            return replace(job, canary_below=event.canary_below)
+        case CanaryPassed():
+            return replace(job, canary_below=0, due_at=at)
         case TasksEnded():
             return replace(job, partial=event.failed > 0)
         case Failed():
@@ -331,6 +345,7 @@ def _next_round(job: Job, event: RetryAccepted) -> Job:
         blocks=event.blocks,
         retry_what=event.what,
         retry_failure_id=event.failure_id,
+        canary_below=0,
         state_timestamps={},
         partial=False,
         failure_reason="",

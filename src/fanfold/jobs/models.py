@@ -96,6 +96,8 @@ class JobConfig:
     max_concurrency: int | None = None
     max_chunks: int = 100_000
     canary: int = 0
+    sample: int = 0
+    sample_seed: int = 0
     reuse: bool = True
     max_memory_bytes: int | None = None
     max_cost: Decimal | None = None
@@ -210,6 +212,7 @@ class Tally:
 class Job:
     """One job, whole. `revision` rises with every change that `advance` writes; tallies change without it.
 
+    While `canary_below` is not 0, only app tasks with a smaller index are started: the others wait for them to pass.
     `merge_round` is the round whose assembler made, or makes, the output. `retry_failure_id` is "" where all failures
     are retried."""
 
@@ -244,6 +247,7 @@ class Job:
     stop_above_failures: int = 0
     retry_what: RetryWhat = RetryWhat.FAILED
     retry_failure_id: str = ""
+    canary_below: int = 0
     merge_round: int = 1
     partial: bool = False
     waiting_reason: str = ""
@@ -253,6 +257,10 @@ class Job:
     num_units_estimation: str = ""
     payment_amount: Decimal = Decimal(0)
     tally: Tally = field(default_factory=Tally)
+
+    def attempts_of(self, key: TaskKey) -> int:
+        """How many attempts a task has; a failing canary is not tried again."""
+        return 1 if key.role is Role.APP and key.index < self.canary_below else self.config.max_attempts
 
     @property
     def unfinished(self) -> bool:

@@ -127,7 +127,7 @@ class Feeder:
         if task.fence != attempt.fence or task.state not in CLAIMED:
             return None
         job = self._store.job(attempt.task.job_id)
-        return _made_by(job, task), job.config.max_attempts
+        return _made_by(job, task), job.attempts_of(task.key)
 
     def _lost(self, changes: list[Finished], won: list[Finished]) -> list[Finished]:
         written = {change.before.attempt_key for change in won}
@@ -184,7 +184,7 @@ class Feeder:
             claimed = [(job, self._store.claim(job.id, count, now, now + self._lease)) for job, count in granted]
         tasks = [(job, task) for job, found in claimed for task in found]
         for job, task in tasks:
-            self._under_way[task.attempt_key] = (_made_by(job, task), job.config.max_attempts)
+            self._under_way[task.attempt_key] = (_made_by(job, task), job.attempts_of(task.key))
         self._executor.start([order for job, task in tasks if (order := self._order(job, task)) is not None])
         return len(tasks)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from random import Random
 
 from fanfold.errors import BadInput
 from fanfold.jobs import contract
 from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
 from fanfold.jobs.encoding import chunk_json, chunk_of
 from fanfold.jobs.lifecycle import ChunksPublished
-from fanfold.jobs.models import Job, Role, Task, TaskKey, TaskState
+from fanfold.jobs.models import Job, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.reuse import result_key, reuses, work_key
 from fanfold.pipeline.contents import with_contents
 from fanfold.pipeline.tools import Plan, StageResult, Tools, engine_failure, failed
@@ -28,7 +30,10 @@ def partition(job: Job, tools: Tools) -> StageResult | None:
     """Publish every chunk with its task."""
     assert job.blocks is not None
     if job.num_chunks is not None:
-        return StageResult(ChunksPublished(job.num_chunks, reopened=True, work=_work(job, tools)))
+        again = ChunksPublished(
+            job.num_chunks, reopened=True, work=_work(job, tools), canary_below=_canary_again(job, tools)
+        )
+        return StageResult(again)
     plan = tools.planners.plan_of(job)
     if plan is not None:
         return _planned(job, tools, plan)
@@ -111,6 +116,7 @@ def _speakable(label: str) -> str:
 
 
 def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> StageResult:
+    count, chunks, said = _sampled(job, count, chunks)
     work, now = _work(job, tools), tools.clock.now()
     plain = partial(Task, created_at=now, due_at=now)
     tasks = (
@@ -122,7 +128,31 @@ def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> S
         )
         for index, chunk in enumerate(chunks)
     )
-    return StageResult(ChunksPublished(count, () if count else (NO_CHUNKS,), work=work), tasks)
+    first = job.config.canary if job.config.canary < count else 0
+    warnings = said if count else (NO_CHUNKS,)
+    return StageResult(ChunksPublished(count, warnings, work=work, canary_below=first), tasks)
+
+
+def _sampled(job: Job, count: int, chunks: Iterator[Chunk]) -> tuple[int, Iterator[Chunk], tuple[str, ...]]:
+    """The chunks of a sample, each named by its place among all; the same ones however often this is done."""
+    most, seed = job.config.sample, job.config.sample_seed
+    if not 0 < most < count:
+        return count, chunks, ()
+    chosen = frozenset(Random(seed).sample(range(count), most))  # noqa: S311 - nothing secret
+    told = (
+        replace(chunk, label=chunk.label or f"chunk {place} of {count}")
+        for place, chunk in enumerate(chunks)
+        if place in chosen
+    )
+    return most, told, (f"this is a sample: {most} of {count} chunks, chosen with seed {seed} (config.sample)",)
+
+
+def _canary_again(job: Job, tools: Tools) -> int:
+    """In a further round those that run first are the first of what is run again; none where that is one group."""
+    if not job.config.canary or job.retry_failure_id or job.retry_what is not RetryWhat.FAILED:
+        return 0
+    again = tools.store.tasks(job.id, (TaskState.FAILED, TaskState.ABORTED), limit=job.config.canary + 1)[0]
+    return again[-1].key.index if len(again) > job.config.canary else 0
 
 
 def _work(job: Job, tools: Tools) -> str:

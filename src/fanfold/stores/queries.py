@@ -14,6 +14,7 @@ from fanfold.jobs.lifecycle import ACTIVE
 from fanfold.jobs.models import JobState, Priority, Role, TaskKey, TaskState
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
 from fanfold.ports.store import Finished, JobFilter
+from fanfold.stores.canaries import below_of, canaries_ended, may_start
 from fanfold.stores.reuse import free_to_start
 from fanfold.stores.schema import UtcTime, attempts, events, jobs, tasks
 
@@ -83,9 +84,8 @@ def partitioning() -> sa.Select[Any]:
 @cache
 def due_jobs() -> sa.Select[Any]:
     """Jobs past the partition queue whose work can go on at :now, and all those out of time; at most :count."""
-    judged = sa.or_(
-        jobs.c.tasks_open == 0, jobs.c.tasks_failed > jobs.c.stop_above_failures, jobs.c.abort_asked_by != ""
-    )
+    spoilt = jobs.c.tasks_failed > jobs.c.stop_above_failures
+    judged = sa.or_(jobs.c.tasks_open == 0, spoilt, jobs.c.abort_asked_by != "", canaries_ended())
     past_queue = jobs.c.state != JobState.STARTED.value
     due = sa.or_(sa.and_(past_queue, jobs.c.due_at <= _time("now"), judged), jobs.c.deadline_at <= _time("now"))
     goes_on = sa.or_(jobs.c.paused_at.is_(None), jobs.c.abort_asked_by != "")
@@ -121,7 +121,7 @@ def candidates(ready_seen: int) -> sa.Select[Any]:
     ready = (
         sa.select(sa.literal(1).label("one"))
         .where(mine, tasks.c.state == TaskState.SCHEDULED.value, tasks.c.due_at <= _time("now"))
-        .where(free_to_start(_time("now")))
+        .where(free_to_start(_time("now")), may_start(jobs.c.canary_below))
         .limit(ready_seen)
         .correlate(jobs)
         .subquery()
@@ -160,6 +160,7 @@ def claim() -> sa.Update:
             tasks.c.state == TaskState.SCHEDULED.value,
             tasks.c.due_at <= _time("now"),
             free_to_start(_time("now")),
+            may_start(below_of(sa.bindparam("wanted_job"))),
         )
         .order_by(tasks.c.role, tasks.c.chunk_index)
         .limit(sa.bindparam("count", type_=sa.Integer))

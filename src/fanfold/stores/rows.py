@@ -40,7 +40,15 @@ Row = Mapping[Any, Any]
 _PLAIN = (
     *("id", "account_id", "name", "description", "template_id", "revision", "round", "created_at", "start_at"),
     *("submitted_at", "started_at", "ended_at", "deleted_at", "due_at", "deadline_at", "paused_at", "abort_asked_by"),
-    *("num_chunks", "stop_above_failures", "retry_failure_id", "merge_round", "partial", "waiting_reason"),
+    *(
+        "num_chunks",
+        "stop_above_failures",
+        "retry_failure_id",
+        "canary_below",
+        "merge_round",
+        "partial",
+        "waiting_reason",
+    ),
     *("failure_reason", "error_message"),
     *("num_units_estimation", "payment_amount"),
 )

@@ -85,6 +85,7 @@ jobs = sa.Table(
     _number("stop_above_failures"),
     _text("retry_what"),
     _text("retry_failure_id"),
+    _number("canary_below"),
     _number("merge_round"),
     sa.Column("partial", sa.Boolean, nullable=False),
     _text("waiting_reason"),

@@ -61,6 +61,8 @@ class JobJobConfig(Shape):
     max_concurrency: Annotated[int, Field(ge=1, le=10**6)] | None = None
     max_chunks: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     canary: Count | None = None
+    sample: Count | None = None
+    sample_seed: Count | None = None
     reuse: Annotated[str, Field(pattern="^(on|off)$")] | None = None
     max_memory: Count | None = None
     max_cost: Annotated[Decimal, Field(ge=0, le=10**12, allow_inf_nan=False)] | None = None
@@ -142,6 +144,7 @@ class JobJob(Shape):
     num_chunks: int | None = None
     error_message: str | None = None
     app_id: str | None = None
+    failure_reason: str | None = None
     partial: bool = False
     paused: bool = False
     waiting_reason: str | None = None

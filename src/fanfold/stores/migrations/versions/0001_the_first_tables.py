@@ -206,6 +206,7 @@ def _jobs() -> None:
         sa.Column("stop_above_failures", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("retry_what", sa.Text(), nullable=False),
         sa.Column("retry_failure_id", sa.Text(), nullable=False),
+        sa.Column("canary_below", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("merge_round", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("partial", sa.Boolean(), nullable=False),
         sa.Column("waiting_reason", sa.Text(), nullable=False),
@@ -222,6 +223,7 @@ def _jobs() -> None:
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
     op.create_index(
         "jobs_listed",
         "jobs",
@@ -230,7 +232,6 @@ def _jobs() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
-    op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
 
 
 def _secret_grants() -> None:
