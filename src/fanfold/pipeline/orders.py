@@ -98,6 +98,7 @@ class OrderMaker:
             account=job.account_id,
             trusted=block.builtin and block.name not in WALLED,
             preload=manifest.preload,
+            reentrant=manifest.reentrant,
             hash_results=role is not Role.PARTITIONER or reuses(job),
         )
 

@@ -97,6 +97,8 @@ class ProcessPlatform:
             "own_pids": self._walled(walls),
             "entry": walls.entry if modules is not None else "",
             "modules": modules or [],
+            "reentrant": walls.reentrant,
+            "memory": walls.memory_bytes,
             "shared": list(bubblewrap.SHARED_FOLDERS) if self._walled(walls) else [],
         }
         argv = [*first, *interpreter, zygote.__file__]

@@ -48,7 +48,7 @@ class RunOrder:
     they are many; `env` is what the contract adds to the program's environment besides folders and params,
     `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the program's run. `account` is
     whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what a warm start imports
-    before.
+    before, `reentrant` that one process may run chunk after chunk.
     """
 
     attempt: AttemptKey
@@ -62,6 +62,7 @@ class RunOrder:
     account: str = ""
     trusted: bool = False
     preload: tuple[str, ...] = ()
+    reentrant: bool = False
     inputs: tuple[Input, ...] = ()
     inputs_file: str = ""
     env: dict[str, str] = field(default_factory=dict)

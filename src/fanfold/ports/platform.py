@@ -42,7 +42,8 @@ class Walls:
 
     `owner` is the account, `trusted` says that the program is Fanfold's own. `reads` and `writes` are absolute paths
     of folders; the tasks' own folders lie below `ground`. `entry` is the Python file that may be started warm,
-    "" where none; `preload` names what is imported for it beforehand. Sizes are bytes.
+    "" where none; `preload` names what is imported for it beforehand, `reentrant` says that one process may
+    run it again and again. Sizes are bytes.
     """
 
     owner: str = ""
@@ -53,6 +54,7 @@ class Walls:
     interpreter: tuple[str, ...] = ()
     entry: str = ""
     preload: tuple[str, ...] = ()
+    reentrant: bool = False
     cores: float = 1.0
     memory_bytes: int = 1024 * MIB
 

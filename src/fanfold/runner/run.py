@@ -182,6 +182,7 @@ class Run:
             interpreter=order.interpreter,
             entry=entry if order.interpreter and entry.endswith(".py") else "",
             preload=order.preload,
+            reentrant=order.reentrant,
             cores=order.device.cores,
             memory_bytes=order.device.memory_bytes,
         )

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import marshal
 import os
 import resource
 import select
@@ -25,11 +24,28 @@ import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import Any
 
-LENGTH_BYTES = 4
-_FATAL = 1
-_FLUSH_FAILED = 120
+    from fanfold.runner import becoming
+else:
+    becoming = types.ModuleType("becoming")
+
+OTHER_FILE = os.path.join(os.path.dirname(__file__), "becoming.py")
+
+
+def load(module: types.ModuleType, path: str) -> None:
+    """Execute a file beside this one, which no path of modules leads to, as a module that is known to nobody else."""
+    from importlib.machinery import SourceFileLoader
+
+    module.__file__ = path
+    code = SourceFileLoader(module.__name__, path).get_code(module.__name__)
+    assert code is not None
+    exec(code, module.__dict__)
+
+
+if not TYPE_CHECKING:
+    load(becoming, OTHER_FILE)
+LENGTH_BYTES = becoming.LENGTH_BYTES
 
 
 class Zygote:
@@ -41,24 +57,12 @@ class Zygote:
         self.codes: dict[str, types.CodeType] = {}
         self.kept: dict[str, set[str]] = {}
         self.prepared_us = 0
+        self.pipes: tuple[int, int] | None = None
+        self.worker: Worker | None = None
 
     def order(self) -> dict[str, Any] | None:
         """The next order; None when the runner is gone."""
-        head = self.read(LENGTH_BYTES)
-        if not head:
-            return None
-        order: dict[str, Any] = marshal.loads(self.read(int.from_bytes(head, "big")))  # noqa: S302 - from its runner
-        return order
-
-    def read(self, count: int) -> bytes:
-        parts = []
-        while count:
-            part = os.read(self.channel, count)
-            if not part:
-                return b""
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+        return becoming.read_order(self.channel)
 
     def say(self, text: str) -> None:
         os.write(self.channel, text.encode() + b"\n")
@@ -76,12 +80,12 @@ class Zygote:
             self.codes.clear()
         gc.collect()
         gc.freeze()
-        self.prepared_us = cpu_us(resource.getrusage(resource.RUSAGE_SELF))  # counted to the first program
+        self.prepared_us = becoming.used_us(resource.getrusage(resource.RUSAGE_SELF))  # counted to the first program
 
     def warmed(self) -> bool:
         """Import and compile; says whether programs can be forked from here."""
         entry = self.setup["entry"]
-        if has_script_folder():
+        if becoming.has_script_folder():
             del sys.path[0]
         for name in self.setup["modules"]:
             try:
@@ -104,6 +108,11 @@ class Zygote:
             if order["do"] != "run":  # a word about a program that has ended meanwhile
                 continue
             os.set_blocking(1, True)
+            if self.setup["reentrant"] and order["entry"] in self.codes:
+                if self.worker is None and self.hire(order):
+                    return order
+                self.lend(order)
+                continue
             failed, told = os.pipe()
             pid = os.fork()
             if pid == 0:
@@ -130,10 +139,82 @@ class Zygote:
         self.end_all()
         number = int(os.read(failed, 16) or b"0")
         os.close(failed)
-        cpu = cpu_us(usage) + self.prepared_us
+        self.tell(os.waitstatus_to_exitcode(status), becoming.used_us(usage), usage.ru_maxrss, number)
+
+    def tell(self, status: int, used_us: int, peak_kib: int, number: int) -> None:
+        """Clean up, and say how a program ended."""
+        used_us += self.prepared_us
         self.prepared_us = 0
         clean = "clean" if self.clean() else "dirty"
-        self.say(f"ended {os.waitstatus_to_exitcode(status)} {cpu} {usage.ru_maxrss} {number} {clean}")
+        self.say(f"ended {status} {used_us} {peak_kib} {number} {clean}")
+
+    def hire(self, order: dict[str, Any]) -> bool:
+        """Fork the process that runs chunk after chunk; says whether this is that."""
+        orders, send = os.pipe()
+        hear, answers = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            for descriptor in (self.channel, send, hear):
+                os.close(descriptor)
+            self.settle(order)
+            self.pipes = (orders, answers)
+            return True
+        for descriptor in (orders, answers):
+            os.close(descriptor)
+        self.worker = Worker(pid, os.pidfd_open(pid), send, hear)
+        return False
+
+    def lend(self, order: dict[str, Any]) -> None:
+        """Have the worker run a chunk: until it says it has, or has ended itself; pass signals on meanwhile."""
+        worker = self.worker
+        assert worker is not None
+        try:
+            becoming.write_order(worker.orders, order)
+        except BrokenPipeError:  # it is on its way out, and told so below
+            pass
+        poll = select.poll()
+        for descriptor in (self.channel, worker.answers, worker.ended):
+            poll.register(descriptor, select.POLLIN)
+        ready: set[int] = set()
+        while not ready & {worker.answers, worker.ended}:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self.channel in ready:
+                told = self.order()
+                if told is None:
+                    self.signal_group(worker.pid, signal.SIGKILL)
+                    os._exit(0)
+                self.signal_group(worker.pid, told["signal"])
+        said = os.read(worker.answers, 64).split() if worker.answers in ready else []
+        if len(said) == 2:
+            self.end_all_but(worker.pid)
+            self.tell(0, int(said[0]), int(said[1]), 0)
+            worker.used_us += int(said[0])
+        else:
+            self.bury(worker)
+
+    def bury(self, worker: Worker) -> None:
+        """The worker ended, or does as its pipe is closed: its last run ended as it did."""
+        self.worker = None
+        _, status, usage = os.wait4(worker.pid, 0)
+        for descriptor in (worker.orders, worker.answers, worker.ended):
+            os.close(descriptor)
+        self.end_all()
+        used_us = max(0, becoming.used_us(usage) - worker.used_us)
+        self.tell(os.waitstatus_to_exitcode(status), used_us, usage.ru_maxrss, 0)
+
+    def end_all_but(self, worker: int) -> None:
+        """KILL to everything in this namespace but its first process, this one and the worker."""
+        kept = {1, os.getpid(), worker}
+        while self.setup["own_pids"]:
+            others = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in kept]
+            if not others:
+                return
+            for pid in others:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            select.select((), (), (), 0.0005)
 
     def signal_group(self, running: int, number: int) -> None:
         try:
@@ -165,11 +246,7 @@ class Zygote:
     def become(self, order: dict[str, Any], told: int) -> dict[str, Any]:
         """In the child: be the program. Returns the code to execute, or does not return."""
         try:
-            os.setsid()
-            os.chdir(order["cwd"])
-            for number, value in order["limits"]:
-                limit(number, value)
-            raise_oom_score()
+            self.settle(order)
             if order["entry"] in self.codes:
                 os.close(told)
                 return order
@@ -179,6 +256,25 @@ class Zygote:
         except OSError as err:
             os.write(told, b"%d" % (err.errno or errno.EINVAL))
         os._exit(127)
+
+    def settle(self, order: dict[str, Any]) -> None:
+        """In the child: its session, folder and limits."""
+        os.setsid()
+        os.chdir(order["cwd"])
+        for number, value in order["limits"]:
+            limit(number, value)
+        raise_oom_score()
+
+
+class Worker:
+    """A process that runs chunk after chunk, and the pipes and the descriptor by which it is known."""
+
+    def __init__(self, pid: int, ended: int, orders: int, answers: int) -> None:
+        self.pid = pid
+        self.ended = ended
+        self.orders = orders
+        self.answers = answers
+        self.used_us = 0
 
 
 IPC_LISTS = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
@@ -207,10 +303,6 @@ def removed(path: str) -> bool:
         return False
 
 
-def cpu_us(usage: resource.struct_rusage) -> int:
-    return int((usage.ru_utime + usage.ru_stime) * 1e6)
-
-
 def limit(number: int, value: int) -> None:
     _, hard = resource.getrlimit(number)
     most = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -226,159 +318,11 @@ def raise_oom_score() -> None:
         pass
 
 
-def run_as_main(zygote: Zygote, order: dict[str, Any]) -> None:
-    """Execute the entry point as a fresh interpreter would, and end as it would."""
-    entry = order["entry"]
-    before = set(sys.modules)
-    code = zygote.codes[entry]
-    os.environ.clear()
-    os.environ.update(order["env"])
-    sys.argv[:] = order["argv"][order["argv"].index(entry) :]
-    sys.orig_argv[:] = order["argv"]
-    if has_script_folder():
-        sys.path.insert(0, os.path.dirname(entry))
-    main = types.ModuleType("__main__")
-    set_up_main(main, entry)
-    sys.modules["__main__"] = main
-    reseed()
-    status = ended_by(code, main)
-    finish(status, main, before)
-
-
-def has_script_folder() -> bool:
-    """Whether the interpreter puts the folder of its script first on the path (-P and -I forbid it)."""
-    return not (sys.flags.isolated or getattr(sys.flags, "safe_path", False))
-
-
-def set_up_main(main: types.ModuleType, entry: str) -> None:
-    import importlib.machinery
-
-    main.__file__ = entry
-    main.__loader__ = importlib.machinery.SourceFileLoader("__main__", entry)
-    main.__dict__["__builtins__"] = sys.modules["builtins"]
-    if sys.version_info < (3, 14):
-        main.__annotations__ = {}
-    if sys.version_info < (3, 15):
-        main.__dict__["__cached__"] = None
-
-
-def reseed() -> None:
-    """`random` does so by itself after a fork."""
-    random = sys.modules.get("numpy.random")
-    if random is not None:
-        random.seed()
-
-
-def ended_by(code: types.CodeType, main: types.ModuleType) -> int:
-    """The exit status a call ends with, told as the interpreter tells it."""
-    try:
-        exec(code, main.__dict__)
-    except SystemExit as end:
-        return exit_status(end.code)
-    except BaseException as err:
-        return told(err)
-    return 0
-
-
-def exit_status(code: object) -> int:
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    flushed(sys.stdout)
-    print(code, file=sys.stderr)
-    return 1
-
-
-def told(err: BaseException) -> int:
-    """Print an error as the interpreter does, without the frames of this file."""
-    frame = without_this_file(err)
-    sys.last_type, sys.last_value, sys.last_traceback = type(err), err, frame
-    if sys.version_info >= (3, 12):
-        sys.last_exc = err
-    try:
-        sys.excepthook(type(err), err, frame)
-    except SystemExit as end:
-        return exit_status(end.code)
-    except BaseException as failure:
-        print("Error in sys.excepthook:", file=sys.stderr)
-        failure.__context__ = None
-        sys.__excepthook__(type(failure), failure, without_this_file(failure))
-        print("\nOriginal exception was:", file=sys.stderr)
-        sys.__excepthook__(type(err), err, frame)
-    return -signal.SIGINT if isinstance(err, KeyboardInterrupt) else 1
-
-
-def without_this_file(err: BaseException) -> types.TracebackType | None:
-    """An error's frames from where the program's own begin."""
-    frame = err.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
-        frame = frame.tb_next
-    err.__traceback__ = frame
-    return frame
-
-
-def finish(status: int, main: types.ModuleType, before: set[str]) -> None:
-    """What the end of an interpreter does: wait for threads, run exit handlers, flush, let go of what modules hold."""
-    import atexit
-
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        try:
-            threading._shutdown()
-        except BaseException as err:
-            told(err)
-    atexit._run_exitfuncs()
-    good = flushed(sys.stdout) & flushed(sys.stderr)
-    if threading is not None:
-        vars(threading)["excepthook"] = no_hook  # a daemon thread must not complain about what it finds gone
-    let_go(main.__dict__)
-    for name in [name for name in sys.modules if name not in before]:
-        module = sys.modules.pop(name, None)
-        if isinstance(module, types.ModuleType) and getattr(module, "__file__", None):
-            let_go(module.__dict__)
-    gc.collect()
-    good = flushed(sys.stdout) & flushed(sys.stderr) & good
-    flush_libraries()
-    if status == -signal.SIGINT:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    os._exit(status if good or status else _FLUSH_FAILED)
-
-
-def no_hook(_: object) -> None:
-    """Says nothing."""
-
-
-def flush_libraries() -> None:
-    """What libraries in C have printed into buffers of their own."""
-    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-    if any(file.endswith(".so") and "-packages" in file for file in files):
-        import ctypes
-
-        ctypes.CDLL(None).fflush(None)
-
-
-def let_go(names: dict[str, Any]) -> None:
-    """Drop a module's values in the interpreter's order: names with one leading underscore, then the others."""
-    for private in (True, False):
-        for name in list(names):
-            if (name[:1] == "_" and name[:2] != "__") is private and name != "__builtins__":
-                names[name] = None
-
-
-def flushed(stream: IO[str] | None) -> bool:
-    try:
-        if stream is not None and not stream.closed:
-            stream.flush()
-        return True
-    except BaseException:
-        return False
-
-
 if __name__ == "__main__":
     _zygote = Zygote(int(sys.argv[1]))
     _zygote.prepare()
     _order = _zygote.serve()
+    if _order is not None and _zygote.pipes:
+        becoming.Repeating(_zygote.codes[_order["entry"]], *_zygote.pipes, _zygote.setup["memory"]).serve()
     if _order is not None:
-        run_as_main(_zygote, _order)
+        becoming.run_as_main(_zygote.codes[_order["entry"]], _order)
