@@ -24,6 +24,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _eighth_of_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+
+
 def state_home() -> Path:
     """Where programs keep state for a user: XDG_STATE_HOME, or ~/.local/state."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fanfold"
@@ -92,6 +96,9 @@ class Settings:
     network: str = _said("off", "Whether sandboxed programs may use the network: 'on' or 'off'.")
     warm: str = _said("on", "Whether Python programs start as forks of a prepared process: 'on' or 'off'.")
     warm_idle_s: float = _said(1.0, "Seconds that a prepared process waits for its next program.")
+    warm_max_bytes: int = _said(
+        _eighth_of_memory, "Most memory of all prepared processes, in bytes; default: an eighth of the machine's."
+    )
     max_processes: int = _said(512, "Most processes and threads that a program may have at a time.")
     max_open_files: int = _said(1024, "Most files that each process of a program may have open.")
     max_file_bytes: int = _said(100 * 1024**3, "Largest file that a program may write, in bytes.")

@@ -190,6 +190,7 @@ def rules_of(settings: Settings) -> Rules:
         network=settings.network,
         warm=settings.warm == "on",
         idle_s=settings.warm_idle_s,
+        warm_bytes=settings.warm_max_bytes // settings.slots,
         max_processes=settings.max_processes,
         max_open_files=settings.max_open_files,
         max_file_bytes=settings.max_file_bytes,

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fanfold.runner.process_tree import descendants
+
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("memory", "pids", "cpu")
 ACCOUNT = "cpuacct"
+ASIDE = "fanfold-server"
 PERIOD_US = 100_000
 _OURS = re.compile(r"fanfold-([0-9]+)-[0-9]+")
 _PATIENCE_S = 2.0
@@ -45,7 +48,7 @@ def tree() -> Tree:
     """What this process may use; version 0 and no parents where there is nothing."""
     own = dict(_own_paths())
     if "" in own and (ROOT / "cgroup.controllers").exists():
-        return _unified(ROOT / own[""].lstrip("/"))
+        return unified(ROOT / own[""].lstrip("/"), CONTROLLERS)
     found = {name: (ROOT / name).resolve() / own[name].lstrip("/") for name in (*CONTROLLERS, ACCOUNT) if name in own}
     writable = {name: folder for name, folder in found.items() if os.access(folder, os.W_OK)}
     account = writable.pop(ACCOUNT, None)
@@ -64,16 +67,49 @@ def _own_paths() -> Iterable[tuple[str, str]]:
             yield name, path
 
 
-def _unified(own: Path) -> Tree:
-    """A v2 group that has its controllers handed down already, or lets us do so."""
-    wanted = {name: own for name in CONTROLLERS if name in _words(own / "cgroup.controllers")}
-    if not os.access(own, os.W_OK):
-        return Tree(0, {})
+def unified(own: Path, controllers: tuple[str, ...]) -> Tree:
+    """What a v2 group lets us use: controllers that are handed down already, or that we may hand down."""
+    own = own.parent if own.name == ASIDE else own
+    handed = _handed_down(own, controllers) if os.access(own, os.W_OK) else []
+    return Tree(2 if handed else 0, dict.fromkeys(handed, own), own if handed else None)
+
+
+def _handed_down(own: Path, controllers: tuple[str, ...]) -> list[str]:
+    wanted = [name for name in controllers if name in _words(own / "cgroup.controllers")]
     with contextlib.suppress(OSError):
         (own / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
     handed = _words(own / "cgroup.subtree_control")
-    parents = {name: parent for name, parent in wanted.items() if name in handed}
-    return Tree(2 if parents else 0, parents, own if parents else None)
+    return [name for name in wanted if name in handed]
+
+
+def step_aside() -> None:
+    """For a runner, at its start: on v2 a group that has processes may not limit the groups in it, so the server and
+    its runners move into one beside those. Safe to repeat; changes nothing where others' processes are in the way."""
+    own = dict(_own_paths())
+    if "" in own and (ROOT / "cgroup.controllers").exists():
+        make_room(ROOT / own[""].lstrip("/"), CONTROLLERS)
+
+
+def make_room(own: Path, controllers: tuple[str, ...]) -> None:
+    """Move this process, the one that started it and all that one has started from a v2 group into a group in it."""
+    if own.name == ASIDE or not os.access(own, os.W_OK) or _handed_down(own, controllers):
+        return
+    if not _words(own / "cgroup.controllers"):
+        return
+    server = os.getppid()
+    ours = {server, *descendants(server)} & {int(pid) for pid in _words(own / "cgroup.procs")}
+    with contextlib.suppress(OSError):
+        (own / ASIDE).mkdir(exist_ok=True)
+        _move(ours, own / ASIDE)
+        if not _handed_down(own, controllers):
+            _move(ours, own)
+            (own / ASIDE).rmdir()
+
+
+def _move(pids: Iterable[int], group: Path) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            (group / "cgroup.procs").write_text(str(pid))
 
 
 def _words(path: Path) -> list[str]:
@@ -86,13 +122,13 @@ def _words(path: Path) -> list[str]:
 class Group:
     """A group of our own for one sandbox."""
 
-    def __init__(self, memory_bytes: int, processes: int, cores: float) -> None:
+    def __init__(self, memory_bytes: int, processes: int, cores: float, where: Tree | None = None) -> None:
+        where = where or tree()
         name = f"fanfold-{os.getpid()}-{next(_numbers)}"
-        self._version = tree().version
-        self._folders = {controller: parent / name for controller, parent in tree().parents.items()}
-        account = tree().account
-        self._account = None if account is None else account / name
-        self._all = {parent / name for parent in tree().folders}
+        self._version = where.version
+        self._folders = {controller: parent / name for controller, parent in where.parents.items()}
+        self._account = None if where.account is None else where.account / name
+        self._all = {parent / name for parent in where.folders}
         for folder in self._all:
             folder.mkdir()
         self._limit("memory", memory_bytes)
@@ -107,7 +143,7 @@ class Group:
         if folder is None:
             return
         quota = f"{int(value * PERIOD_US)}"
-        known = {
+        known: dict[tuple[int, str], dict[str, str]] = {
             (1, "memory"): {"memory.limit_in_bytes": str(int(value)), "memory.memsw.limit_in_bytes": str(int(value))},
             (2, "memory"): {"memory.max": str(int(value)), "memory.swap.max": "0"},
             (1, "pids"): {"pids.max": str(int(value))},
@@ -115,7 +151,7 @@ class Group:
             (1, "cpu"): {"cpu.cfs_quota_us": quota},
             (2, "cpu"): {"cpu.max": f"{quota} {PERIOD_US}"},
         }
-        for file, text in known[self._version, controller].items():
+        for file, text in known.get((self._version, controller), {}).items():
             with contextlib.suppress(FileNotFoundError):  # swap is not accounted everywhere
                 (folder / file).write_text(text)
 

@@ -18,6 +18,7 @@ from fanfold.jobs.task_lifecycle import Reason
 from fanfold.platforms.cgroups import Group
 from fanfold.ports.platform import MIB, Ended, Program, Rules
 from fanfold.runner import zygote
+from fanfold.runner.process_tree import memory_of
 
 KILL_PATIENCE_S = 0.5
 _LINE_BYTES = 4096
@@ -59,6 +60,7 @@ class Prepared:
         self.group = how.group
         self.own_pids = bool(how.setup["own_pids"])
         self.used_at = 0.0
+        self._memory_bytes: int | None = None
         self.alive = True
         self.busy = False
         self._send(how.setup)
@@ -66,6 +68,7 @@ class Prepared:
     def run(self, program: Program, rules: Rules) -> None:
         """Have a program started."""
         self.busy = True
+        self._memory_bytes = None
         if self.group is not None:
             self.group.begin()
         walls = program.walls
@@ -105,6 +108,12 @@ class Prepared:
     def ended_soon(self, seconds: float) -> bool:
         """Whether there is an answer, or the end of the zygote, within so many seconds."""
         return bool(select.select([self.channel], (), (), seconds)[0])
+
+    def memory_bytes(self) -> int:
+        """What it holds while it waits; it is looked at once after each program."""
+        if self._memory_bytes is None:
+            self._memory_bytes = memory_of(self.pid)
+        return self._memory_bytes
 
     def destroy(self) -> None:
         """End it with everything in it; safe to repeat."""

@@ -50,10 +50,16 @@ class ProcessPlatform:
         return RunningProgram(prepared, program, self._end_others)
 
     def tidy(self) -> None:
-        """End what was not used for `idle_s`."""
+        """End what was not used for `idle_s`, and what waits longest until the others hold no more than they may."""
         long_ago = self._clock.monotonic() - self._rules.idle_s
-        idle = [walls for walls, prepared in self._kept.items() if not prepared.busy and prepared.used_at < long_ago]
-        self._end(idle)
+        waiting = {walls: prepared for walls, prepared in self._kept.items() if not prepared.busy}
+        over = sum(prepared.memory_bytes() for prepared in waiting.values()) - self._rules.warm_bytes
+        ended = []
+        for walls, prepared in waiting.items():  # the one that was used longest ago comes first
+            if prepared.used_at < long_ago or over > 0:
+                ended.append(walls)
+                over -= prepared.memory_bytes()
+        self._end(ended)
 
     def close(self) -> None:
         """End everything that was kept ready."""

@@ -15,13 +15,15 @@ MIB = 1024**2
 class Rules:
     """How programs are kept, for all of them: the settings of the same names say what each means.
 
-    `isolation` is settled: "on" (a sandbox or nothing) or "off".
+    `isolation` is settled: "on" (a sandbox or nothing) or "off". `warm_bytes` is one runner's share of what prepared
+    processes may hold.
     """
 
     isolation: str = "off"
     network: str = "off"
     warm: bool = True
     idle_s: float = 1.0
+    warm_bytes: int = 1024 * MIB
     max_processes: int = 512
     max_open_files: int = 1024
     max_file_bytes: int = 100 * 1024 * MIB

@@ -10,6 +10,7 @@ import sys
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
+from fanfold.platforms.cgroups import step_aside
 from fanfold.platforms.process import ProcessPlatform
 from fanfold.ports.platform import Rules
 from fanfold.runner.loop import RunnerLoop, ignore_terminal_signals
@@ -22,6 +23,7 @@ def serve(arguments: list[str], effects: Effects) -> None:
     ignore_terminal_signals()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets of programs
     adopt_orphans()
+    step_aside()
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
     clock = SteadyClock(arguments[4])

@@ -40,9 +40,10 @@ def _threads() -> list[str]:
     return os.listdir("/proc/self/task")
 
 
-def descendants() -> list[int]:
-    """The pids of this process's children and of all theirs, as far as they can be seen while they come and go."""
-    found = children()
+def descendants(of: int = 0) -> list[int]:
+    """The pids of a process's children (0: this one's) and of all theirs, as far as they can be seen while they come
+    and go."""
+    found = _children_of(of) if of else children()
     for pid in found:  # grows meanwhile
         found += _children_of(pid)
     return found
@@ -56,6 +57,19 @@ def _children_of(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return found
     return found
+
+
+def memory_of(pid: int) -> int:
+    """The bytes that a process and its descendants hold, what they share with others by halves, thirds, ... (PSS)."""
+    return sum(_own_memory(member) for member in [pid, *descendants(pid)])
+
+
+def _own_memory(pid: int) -> int:
+    try:
+        words = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0
+    return int(words[words.index("Pss:") + 1]) * 1024 if "Pss:" in words else 0
 
 
 def end_children(spare: frozenset[int] = frozenset()) -> None:
