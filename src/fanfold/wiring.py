@@ -17,6 +17,7 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.jobs.models import DataRef
+from fanfold.pipeline.chunk_planner import SplitterPlans
 from fanfold.pipeline.environments import Interpreters
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.orders import OrderMaker
@@ -30,6 +31,7 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.environments import Environments
 from fanfold.ports.executor import Executor
+from fanfold.ports.plans import ChunkPlanner
 from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
@@ -71,6 +73,7 @@ class Parts:
     feeder: Feeder
     scheduler: Scheduler
     jobs: JobService
+    planner: ChunkPlanner
     clock: Clock
     wake: Signal
     space: Space
@@ -146,6 +149,7 @@ def wire(
         feeder=feeder,
         scheduler=scheduler,
         jobs=jobs,
+        planner=SplitterPlans(tools),
         clock=clock,
         wake=wake,
         space=space,

@@ -44,7 +44,10 @@ SOURCE = {"dataSource": {"dataSourceDescriptor": "bypass"}}
 
 
 def _of_job() -> dict[str, Row]:
-    rows = {f"/v1/customer/jobs/{{job_id}}/{name}": JOB_SUBMIT for name in ("pause", "resume", "retry", "run", "abort")}
+    rows = {
+        f"/v1/customer/jobs/{{job_id}}/{name}": JOB_SUBMIT
+        for name in ("pause", "resume", "plan", "retry", "run", "abort")
+    }
     found = {f"POST {path}": row for path, row in rows.items()}
     for name, body in (
         ("datasource", SOURCE),

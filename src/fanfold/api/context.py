@@ -19,6 +19,7 @@ from fanfold.services.collecting import Collector
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
+from fanfold.services.plans import PlanService
 from fanfold.services.results import ResultService
 from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
@@ -37,6 +38,7 @@ class Services:
     secrets: SecretService
     caches: CacheService
     collector: Collector
+    plans: PlanService
     results: ResultService
     logs: LogService
     uploads: UploadService

@@ -23,7 +23,9 @@ from fanfold.jobs.models import (
 from fanfold.jobs.progress import progress_of, waiting_reason
 from fanfold.jobs.secrets import OWN_PREFIX
 from fanfold.ports.datasource import Preview
+from fanfold.ports.plans import ChunkPlan
 from fanfold.ports.store import AttemptRecord
+from fanfold.services.plans import Estimate
 
 if TYPE_CHECKING:  # the command line shows jobs without pydantic, which takes long to import
     from fanfold.wire.jobs import DataSourceDataSource, JobAppParams, JobJobConfig, JobRequest, ParamsPatch
@@ -194,6 +196,31 @@ def failure_json(job: Job, group: FailureGroup) -> dict[str, Any]:
         "count": group.count,
         "firstAt": rfc3339(group.first_at),
         "firstTaskId": TaskKey(job.id, Role.APP, group.first_index).task_id,
+    }
+
+
+def plan_json(plan: ChunkPlan, estimate: Estimate | None, slots: int) -> dict[str, Any]:
+    """What chunks a draft makes."""
+    return {
+        "files": plan.files,
+        "sourceSize": plan.source_bytes,
+        "count": plan.count,
+        "size": plan.size_bytes,
+        "smallest": plan.smallest_bytes,
+        "largest": plan.largest_bytes,
+        "histogram": [{"upTo": up_to, "count": count} for up_to, count in plan.histogram.items()],
+        "first": [
+            {"index": one.index, "label": one.label, "file": one.file, "offset": one.offset, "size": one.size_bytes}
+            for one in plan.first
+        ],
+        "estimate": estimate
+        and {
+            "secondsLow": estimate.low_s / min(slots, max(1, plan.count)),
+            "secondsHigh": estimate.high_s / min(slots, max(1, plan.count)),
+            "programSecondsLow": estimate.low_s,
+            "programSecondsHigh": estimate.high_s,
+            "learnedFrom": estimate.learned_from,
+        },
     }
 
 

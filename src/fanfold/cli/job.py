@@ -299,6 +299,19 @@ def abort(job_ids: Ids) -> None:
             client.jobs.abort(job_id)
 
 
+@app.command("plan")
+def plan(job_id: Annotated[str, typer.Argument(metavar="JOB", help="A draft.")], json: Json = False) -> None:
+    """Make a draft's chunks and run nothing: how many, how large, which, and about how long they take."""
+    from fanfold.cli.planned import tell_plan
+
+    with connected(json) as client, busy("making the chunks"):
+        found = client.jobs.get(job_id).plan()
+    if json:
+        print_json(found)
+    else:
+        tell_plan(found)
+
+
 @app.command("retry")
 def retry(
     job_id: Id,

@@ -24,6 +24,7 @@ from fanfold.wire.jobs import (
     Stats,
 )
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.plans import PlanAnswer
 from fanfold.wire.tasks import FailuresAnswer, RunningTasksAnswer, TaskAnswer, TasksAnswer
 
 JOBS = "/v1/customer/jobs"
@@ -91,6 +92,11 @@ def command(job_id: str, verb: str) -> Call[Generic]:
 def limit_job(job_id: str, limits: Mapping[str, Any]) -> Call[Generic]:
     """PATCH /jobs/{id}/limits."""
     return Call("PATCH", job_path(job_id, "limits"), reading(Generic), body=body_of(limits))
+
+
+def plan_job(job_id: str) -> Call[PlanAnswer]:
+    """POST /jobs/{id}/plan."""
+    return Call("POST", job_path(job_id, "plan"), reading(PlanAnswer))
 
 
 def retry_job(job_id: str, wish: Mapping[str, Any]) -> Call[Generic]:

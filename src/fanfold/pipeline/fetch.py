@@ -3,7 +3,7 @@ stays where it lies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -47,28 +47,42 @@ def _fetched(job: Job, tools: Tools) -> StageResult:
     """Write the list of source files; a planned partitioner needs no more, another gets its task."""
     if job.num_chunks is not None:  # a further round: the chunks exist
         return StageResult(SourceStaged(0, 0))
-    folder = tools.workspace.job(job.id)
-    folder.make()
-    seen = _Seen()
     try:
-        staging = Staging(job.id, folder.source, Unwanted(job, tools), tools.planners.plan_of(job) is not None)
-        files = _expanded(job, tools, staging, tools.sources(job.data_source).list_source(job.data_source, staging))
-        folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
+        seen = listed(job, tools, Unwanted(job, tools))
     except BadInput as err:
         return failed("bad_source", str(err))
     except OutOfSpace:
         raise
     except Unavailable as err:
         return StageResult(Waited(str(err), _try_again_at(job, tools)))
-    if job.data_source.descriptor != "bypass" and seen.size_bytes == 0:
-        what = f"all {seen.count} files of the input are" if seen.count != 1 else f"the input '{seen.first}' is"
-        return failed("empty_source", f"{what} empty (0 bytes): there is nothing to split; give a file with content")
+    try:
+        check_content(job, seen)
+    except BadInput as err:
+        return failed("empty_source", str(err))
+    folder = tools.workspace.job(job.id)
     assert job.blocks is not None
     event = SourceStaged(seen.count, seen.size_bytes)
     if tools.planners.plan_of(job) is not None:
         return StageResult(event)
     folder.write_lines(folder.partition_inputs, _inputs(job, tools))
     return StageResult(event, (engine_task(job, Role.PARTITIONER, tools),))
+
+
+def listed(job: Job, tools: Tools, stopped: Callable[[], bool]) -> Seen:
+    """Write the list of source files, brought within reach. Raises BadInput, Unavailable, OutOfSpace."""
+    folder, seen = tools.workspace.job(job.id), Seen()
+    folder.make()
+    staging = Staging(job.id, folder.source, stopped, tools.planners.plan_of(job) is not None)
+    files = _expanded(job, tools, staging, tools.sources(job.data_source).list_source(job.data_source, staging))
+    folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
+    return seen
+
+
+def check_content(job: Job, seen: Seen) -> None:
+    """Refuse an input without a byte."""
+    if job.data_source.descriptor != "bypass" and seen.size_bytes == 0:
+        what = f"all {seen.count} files of the input are" if seen.count != 1 else f"the input '{seen.first}' is"
+        raise BadInput(f"{what} empty (0 bytes): there is nothing to split; give a file with content")
 
 
 def _expanded(job: Job, tools: Tools, staging: Staging, files: Iterator[SourceFile]) -> Iterator[SourceFile]:
@@ -100,7 +114,7 @@ def _inputs(job: Job, tools: Tools) -> Iterator[dict[str, Any]]:
         yield {"name": row["name"], "location": row["location"]}
 
 
-class _Seen:
+class Seen:
     """Counts files as they pass and refuses two of one name."""
 
     def __init__(self) -> None:

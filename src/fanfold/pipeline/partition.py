@@ -48,7 +48,7 @@ def _planned(job: Job, tools: Tools, plan: Plan) -> StageResult:
     folder = tools.workspace.job(job.id)
     sources = [SourceFile(**row) for row in folder.read_lines(folder.source_list)]
     try:
-        chunks = _counted(plan(sources, job.params.partitioner), job.config.max_chunks)
+        chunks = counted(plan(sources, job.params.partitioner), job.config.max_chunks)
         if _work(job, tools):
             place = partial(identity, tools.sources(job.data_source), job.data_source)
             chunks = with_contents(chunks, place, Unwanted(job, tools))
@@ -58,7 +58,8 @@ def _planned(job: Job, tools: Tools, plan: Plan) -> StageResult:
     return _published(job, tools, count, (chunk_of(row) for row in folder.read_lines(folder.plan)))
 
 
-def _counted(chunks: Iterator[RangeChunk], most: int) -> Iterator[RangeChunk]:
+def counted(chunks: Iterator[RangeChunk], most: int) -> Iterator[RangeChunk]:
+    """The same chunks; BadInput where there are more than `most`."""
     for count, chunk in enumerate(chunks, 1):
         if count > most:
             raise BadInput(_too_many("more than " + str(most), most))

@@ -38,6 +38,7 @@ from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.place_secrets import SealedPlaceSecrets
+from fanfold.services.plans import PlanService
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.results import ResultService
 from fanfold.services.room import AccountRoom, Room
@@ -99,10 +100,12 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     problem = environments_of(settings, effects).problem
     validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on", problem)
     signer = Signer(keys.signer)
+    jobs = _jobs(core, sealer, validator, room)
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
-        jobs=_jobs(core, sealer, validator, room),
+        jobs=jobs,
+        plans=PlanService(jobs, core.store, validator, core.planner, lambda: core.executor.capacity().slots),
         blocks=blocks,
         templates=templates,
         secrets=secrets,

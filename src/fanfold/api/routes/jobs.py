@@ -12,7 +12,7 @@ from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
 from fanfold.api.routes import listings
 from fanfold.api.submit import create, edit_data, job_answer, run_job
-from fanfold.api.translate import config_of, config_warnings, params_of_patch
+from fanfold.api.translate import config_of, config_warnings, params_of_patch, plan_json
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import Limited
 from fanfold.jobs.models import Job, Priority, RetryWhat
@@ -29,6 +29,7 @@ from fanfold.wire.jobs import (
     RetryRequest,
     RunRequest,
 )
+from fanfold.wire.plans import PlanAnswer
 
 router = APIRouter(tags=["customer"])
 router.include_router(listings.router)
@@ -124,6 +125,14 @@ def delete(job_id: str, request: Request, caller: Submitter, services: With) -> 
     services.jobs.delete(caller.account_id, job_id, caller.user_name)
     audited(request, services, caller, "job.delete", job_id)
     return generic(request)
+
+
+@router.post("/jobs/{job_id}/plan", response_model=PlanAnswer)
+def plan(job_id: str, caller: Submitter, services: With) -> Any:
+    """Make a draft's chunks and run nothing: how many, how large, the first of them, how long all take. Its partitioner
+    must be a built-in splitter. May be asked again and again."""
+    found, estimate = services.plans.plan(caller.account_id, job_id)
+    return plan_json(found, estimate, services.plans.slots())
 
 
 @router.post("/jobs/{job_id}/retry", response_model=Generic)

@@ -28,6 +28,7 @@ from fanfold.wire.jobs import (
     JobResult,
 )
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.plans import PlanAnswer
 from fanfold.wire.tasks import FailureGroup, TaskAnswer, TaskTask, TaskTaskState
 
 
@@ -133,6 +134,10 @@ class AsyncJob:
         limits = {"max_concurrency": max_concurrency, "priority": priority}
         await self._transport.perform(calls.limit_job(self.id, limits))
         return await self.refresh()
+
+    async def plan(self) -> PlanAnswer:
+        """What chunks the draft makes and about how long they take; nothing is run."""
+        return await self._transport.perform(calls.plan_job(self.id))
 
     async def retry(self, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = "") -> AsyncJob:
         """Open a further round of a failed or partial job: its `failed` chunks, all or those of one group, or the

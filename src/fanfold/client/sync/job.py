@@ -29,6 +29,7 @@ from fanfold.wire.jobs import (
     JobResult,
 )
 from fanfold.wire.logs import LogsAnswer
+from fanfold.wire.plans import PlanAnswer
 from fanfold.wire.tasks import FailureGroup, TaskAnswer, TaskTask, TaskTaskState
 
 
@@ -134,6 +135,10 @@ class Job:
         limits = {"max_concurrency": max_concurrency, "priority": priority}
         self._transport.perform(calls.limit_job(self.id, limits))
         return self.refresh()
+
+    def plan(self) -> PlanAnswer:
+        """What chunks the draft makes and about how long they take; nothing is run."""
+        return self._transport.perform(calls.plan_job(self.id))
 
     def retry(self, what: str = "failed", failure_id: str = "", app: str = "", assembler: str = "") -> Job:
         """Open a further round of a failed or partial job: its `failed` chunks, all or those of one group, or the
