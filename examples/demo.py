@@ -47,7 +47,7 @@ def main() -> int:
     job = subprocess.run((FANFOLD, *JOB), cwd=ROOT, check=False)
     if job.returncode:
         return job.returncode
-    outputs = sorted(OUTPUT.glob("[!.]*.json"))
+    outputs = sorted(place for place in OUTPUT.glob("[!.]*.json") if place.name != "provenance.json")
     if len(outputs) != 1:
         console.print(f"Expected one JSON file in {OUTPUT}, found {len(outputs)}", style="red")
         return 1

@@ -18,6 +18,7 @@ from fanfold.jobs.models import Job, JobState
 from fanfold.ports.store import JobFilter, Store
 from fanfold.stores.sqlite import SqliteStore
 
+RECORDS = ("provenance.json", "failed.jsonl")
 FANFOLD = Path(sys.executable).with_name("fanfold")
 
 COPY = """
@@ -132,6 +133,6 @@ def kill_tree(process: subprocess.Popen[Any]) -> None:
 
 
 def only(files: Mapping[str, bytes]) -> bytes:
-    """The one visible file's content."""
-    [content] = [content for name, content in files.items() if not name.startswith(".")]
+    """The content of the one file that the assembler made."""
+    [content] = [content for name, content in files.items() if not name.startswith(".") and name not in RECORDS]
     return content

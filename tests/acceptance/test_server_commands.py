@@ -1,7 +1,6 @@
 """A server and its commands, typed as a person types them: `fanfold up` in one terminal, the rest in another."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.command import FANFOLD, Desk, Ended, kill_tree
+from tests.acceptance.command import FANFOLD, RECORDS, Desk, Ended, kill_tree
 
 TEXT = "the cat and the dog\nthe end\n" * 700
 COUNTS = dict(Counter(TEXT.split()))
@@ -86,7 +85,7 @@ def test_a_first_job_needs_nothing_but_a_file(served: Served) -> None:
     assert "complete" in ended.err.lower()
     found = served.json("job", "list", "--state", "complete")
     assert served.type("job", "download", found[0]["id"], "-o", "counts").code == 0
-    [counts] = [served.desk.path / "counts" / name for name in os.listdir(served.desk.path / "counts")]
+    [counts] = [place for place in (served.desk.path / "counts").iterdir() if place.name not in RECORDS]
     assert json.loads(counts.read_text()) == COUNTS
 
 
@@ -101,8 +100,9 @@ def test_a_job_is_made_filled_started_and_looked_at(served: Served) -> None:
     tasks = served.json("job", "tasks", job)
     assert [task["state"] for task in tasks] == ["TASK_STATE_COMPLETED"] * 2
     assert served.type("job", "tasks", job, "--state", "completed").out.count("completed") == 2
-    [result] = served.json("job", "results", job)
+    result, record = served.json("job", "results", job)
     assert result["size"] > 0
+    assert record["name"] == "provenance.json"
     assert served.type("job", "logs", job).code == 0
     assert served.json("job", "failures", job) == []
 

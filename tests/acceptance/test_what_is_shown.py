@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.acceptance.command import COPY, FANFOLD, Desk
+from tests.acceptance.command import COPY, FANFOLD, Desk, only
 
 SPLIT = ("--partitioner", "split-lines", "-p", "partitioner.lines=10")
 
@@ -22,12 +22,12 @@ def test_json_is_the_ended_job_with_its_output_and_nothing_else(desk: Desk) -> N
     ended = desk.run("input.txt", "--app", "copy.py", *SPLIT, "--assembler", "concat", "--json")
     told = json.loads(ended.out)
     assert ended.err == ""
-    assert set(told) == {"job", "output", "files", "notices", "logs"}
+    assert set(told) == {"job", "output", "files", "records", "notices", "logs"}
     assert told["job"]["state"] == "JOB_STATE_COMPLETE"
     assert told["job"]["numChunks"] == 10
     assert told["job"]["progress"]["done"] == 10
     assert told["output"] == str(desk.path / "out")
-    assert told["files"] == ["copy.txt"]
+    assert (told["files"], told["records"]) == (["copy.txt"], ["provenance.json"])
     assert told["logs"] is None
 
 
@@ -133,4 +133,4 @@ def test_a_thousand_tiny_chunks_come_back_in_order(desk: Desk) -> None:
     words = ("--partitioner", "split-lines", "-p", "partitioner.lines=1", "--assembler", "concat")
     desk.write("copy.sh", '#!/bin/sh\nexec cp "$TASK_DIR/data.bin" "$TASK_RESULTS_DIR/out"\n').chmod(0o755)
     assert desk.run("numbers.txt", "--app", "copy.sh", *words).code == 0
-    assert b"".join(content for name, content in desk.output().items() if not name.startswith(".")) == text.encode()
+    assert only(desk.output()) == text.encode()

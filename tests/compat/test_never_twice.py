@@ -72,7 +72,8 @@ def counting(people: People, tmp_path: Path) -> Counting:
 
 def output_of(door: Door, job: dict[str, Any]) -> dict[str, bytes]:
     results: Any = json_of(door.get(f"/v1/customer/jobs/{job['id']}/results"))["results"]
-    return {str(result["name"]): door.get(result["link"]).content for result in results}
+    made = [result for result in results if result["name"] not in ("provenance.json", "failed.jsonl")]
+    return {str(result["name"]): door.get(result["link"]).content for result in made}
 
 
 def failures_of(door: Door, job: dict[str, Any]) -> list[dict[str, Any]]:

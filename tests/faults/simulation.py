@@ -6,6 +6,7 @@ in-memory database and a memory disk; time, runners, programs and misfortune are
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -404,7 +405,7 @@ class World:
                 self._check_result(result)
                 self._whole.add(result.name)
         for file in self.destination.glob("[!.]*") if self.destination.is_dir() else ():
-            if not file.read_text().endswith(END_OF_PAYLOAD):
+            if not _is_whole(file.name, file.read_text()):
                 raise Violation(f"the output has a torn file '{file.name}'")
 
     def _check_result(self, result: Path) -> None:
@@ -448,12 +449,35 @@ class World:
         left = sorted(path.name for path in self.destination.rglob("*")) if self.destination.is_dir() else []
         return [f"a failed job left {left} at its destination"] if left else []
 
+    def _wrong_records(self, failed: list[int], listed: list[dict[str, str]]) -> list[str]:
+        """Every chunk is told of once, by the attempt that won; the bytes are those of the manifest."""
+        found = [
+            name
+            for name, digest in ((entry["name"], entry["sha256"]) for entry in listed)
+            if hashlib.sha256((self.destination / name).read_bytes()).hexdigest() != digest
+        ]
+        told = json.loads((self.destination / "provenance.json").read_text())["chunks"]
+        apps = sorted(task for task in self.database.tasks() if task.role == Role.APP)
+        found += (
+            ["provenance"]
+            if [(row["chunk"], row["attempt"]) for row in told] != [(task.index, task.attempt) for task in apps]
+            else []
+        )
+        if failed:
+            lines = (self.destination / "failed.jsonl").read_text().splitlines()
+            found += ["failures"] if [json.loads(line)["chunk"] for line in lines] != failed else []
+        return found
+
     def _wrong_output(self) -> list[str]:
         """Every chunk that succeeded is in the output once, as its winning attempt wrote it."""
         listed = json.loads((self.destination / MANIFEST).read_text())["files"]
         found = sorted(path.name for path in self.destination.iterdir() if path.name != MANIFEST)
-        if found != sorted(entry["name"] for entry in listed) or found != ["merger.txt", "payload.txt"]:
+        failed = sorted(task.index for task in self.database.tasks() if task.state == TaskState.FAILED)
+        told = [*(["failed.jsonl"] if failed else []), "merger.txt", "payload.txt", "provenance.json"]
+        if found != sorted(entry["name"] for entry in listed) or found != told:
             return [f"the destination holds {found}, its manifest lists {listed}"]
+        if wrong := self._wrong_records(failed, listed):
+            return [f"what is told of the output is wrong: {wrong}"]
         winners = {role: [task for task in self.database.tasks() if task.role == role] for role in Role}
         merger = (self.destination / "merger.txt").read_text()
         if merger != f"{winners[Role.ASSEMBLER][0].identity}\n{END_OF_PAYLOAD}":
@@ -466,6 +490,12 @@ class World:
         )
         merged = (self.destination / "payload.txt").read_text().removesuffix(END_OF_PAYLOAD).splitlines()
         return [] if sorted(merged) == expected else [f"merged {merged}, expected {expected}"]
+
+
+def _is_whole(name: str, text: str) -> bool:
+    """Whether a delivered file has its end."""
+    ends = {"provenance.json": "\n]}\n", "failed.jsonl": "]}\n"}
+    return text.endswith(ends.get(name, END_OF_PAYLOAD))
 
 
 def _block(kind: str, builtin: bool = False) -> PinnedBlock:

@@ -96,7 +96,7 @@ def ended(parts: Parts, job: Job) -> Job:
 def wrong_output(output: Path) -> list[str]:
     """What is wrong with the job's output: chunks missing, twice, torn or mixed."""
     files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
-    if files != [".fanfold-output.json", "out.txt"]:
+    if files != [".fanfold-output.json", "out.txt", "provenance.json"]:
         return [f"the output holds {files}"]
     runs = [(line, len(list(same))) for line, same in groupby((output / "out.txt").read_text().splitlines())]
     if any(count != LINES for _, count in runs):

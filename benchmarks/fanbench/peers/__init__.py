@@ -157,6 +157,7 @@ class FanfoldPeer:
 
     def totals(self, run: Run) -> Mapping[str, object]:
         outputs = sorted((run.work / "out").glob("[!.]*.json"))
+        outputs = [place for place in outputs if place.name != "provenance.json"]
         if len(outputs) != 1:
             raise ValueError(f"expected one JSON file in the output folder, found {len(outputs)}")
         return _object(outputs[0])

@@ -19,6 +19,7 @@ from fanfold.services.log_files import last_lines, log_of
 
 LAST_LINES = 10
 NAMES_SHOWN = 5
+FAILED_CHUNKS = "failed.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def _complete(ending: Ending) -> Iterator[str]:
     yield f"[bold green]complete[/] {chunks}{tolerated} in {took}"
     shown = ", ".join(escape(name) for name in files[:NAMES_SHOWN]) + (" ..." if len(files) > NAMES_SHOWN else "")
     yield f"{len(files)} file{'' if len(files) == 1 else 's'} in {escape(_near(ending.output))}: {shown}"
+    if job.partial and any(file.path == FAILED_CHUNKS for file in job.records):
+        yield f"what failed is in {escape(_near(ending.output / FAILED_CHUNKS))}"
 
 
 def _near(path: Path) -> str:

@@ -152,12 +152,15 @@ def _ending(parts: Parts, job: Job, output: Path) -> Ending:
 
 
 def _delivered(output: Path, job: Job) -> tuple[str, ...]:
-    """The names of the files that this job delivered."""
+    """The names of the files that this job delivered, without those that tell of them."""
     try:
         manifest = json.loads((output / MANIFEST).read_bytes())
     except FileNotFoundError:
         return ()
-    return tuple(entry["name"] for entry in manifest["files"]) if manifest["jobId"] == job.id else ()
+    if manifest["jobId"] != job.id:
+        return ()
+    records = {file.path for file in job.records}
+    return tuple(entry["name"] for entry in manifest["files"] if entry["name"] not in records)
 
 
 def _told(wish: Wish, ending: Ending, parts: Parts, notices: list[str]) -> Exit:
@@ -182,6 +185,7 @@ def _json(ending: Ending, parts: Parts, notices: list[str]) -> dict[str, object]
         "job": job_json(ending.job, parts.clock.now()),
         "output": str(ending.output),
         "files": list(ending.files),
+        "records": [file.path for file in ending.job.records],
         "notices": notices,
         "logs": str(ending.logs) if kept else None,
     }

@@ -31,9 +31,14 @@ def chunk_of(data: Row) -> Chunk:
     return RangeChunk(**plain, prefix=base64.b64decode(data["prefix"]), suffix=base64.b64decode(data["suffix"]))
 
 
+def file_json(file: ResultFile) -> list[Any]:
+    """A file of a result as JSON; its fields in their order."""
+    return [file.path, file.size_bytes, file.sha256]
+
+
 def result_json(manifest: ResultManifest) -> dict[str, Any]:
     """A result's manifest as JSON."""
-    files = None if manifest.files is None else [[file.path, file.size_bytes, file.sha256] for file in manifest.files]
+    files = None if manifest.files is None else [file_json(file) for file in manifest.files]
     return {"count": manifest.count, "size_bytes": manifest.size_bytes, "files": files}
 
 

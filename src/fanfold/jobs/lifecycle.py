@@ -25,7 +25,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fanfold.errors import IllegalMove
-from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, OnFailure, Priority, RetryWhat, Tally, Task
+from fanfold.jobs.drafts import draft_fields
+from fanfold.jobs.models import (
+    Job,
+    JobBlocks,
+    JobConfig,
+    JobState,
+    OnFailure,
+    Priority,
+    ResultFile,
+    RetryWhat,
+    Tally,
+    Task,
+)
 
 ACTIVE = frozenset(JobState) - {JobState.NEW, JobState.COMPLETE, JobState.FAILED}
 ENDED = frozenset({JobState.COMPLETE, JobState.FAILED})
@@ -97,10 +109,12 @@ class ResultsSettled(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutputMerged(Event):
-    """The assembler's output is complete."""
+    """The assembler's output is complete; `records` tell of it and go along."""
 
     files: int
     size_bytes: int
+    records: tuple[ResultFile, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +322,14 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
             return replace(job, canary_below=0, due_at=at)
         case TasksEnded():
             return replace(job, partial=event.failed > 0)
+        case OutputMerged():
+            return replace(job, records=event.records, warnings=job.warnings + event.warnings)
         case Failed():
             return replace(job, failure_reason=event.reason, error_message=event.message)
         case Aborted():
             return replace(job, failure_reason="aborted", error_message=f"aborted by {event.by}")
         case Edited():
-            return replace(job, **_draft_fields(event.changes))
+            return replace(job, **draft_fields(event.changes))
         case Renamed():
             return replace(job, name=event.name)
         case Waited():
@@ -351,6 +367,7 @@ def _next_round(job: Job, event: RetryAccepted) -> Job:
         failure_reason="",
         error_message="",
         warnings=(),
+        records=(),
         abort_asked_by="",
         tally=Tally(),
     )
@@ -379,18 +396,3 @@ def _limited(job: Job, config: JobConfig) -> Job:
 def _stop_above(config: JobConfig, num_chunks: int) -> int:
     """With more failed tasks than this the job is judged at once, without waiting for the rest."""
     return num_chunks if config.on_failure is OnFailure.FINISH else config.failures_allowed(num_chunks)
-
-
-DRAFT_FIELDS = frozenset(
-    {
-        *("name", "description", "template_id", "tags", "config", "priority", "regions", "params"),
-        *("data_source", "data_destination", "start_at", "warnings"),
-    }
-)
-
-
-def _draft_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = set(changes) - DRAFT_FIELDS
-    if unknown:
-        raise IllegalMove(f"a draft's {sorted(unknown)} cannot be edited")
-    return dict(changes)

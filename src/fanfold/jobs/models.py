@@ -214,7 +214,7 @@ class Job:
 
     While `canary_below` is not 0, only app tasks with a smaller index are started: the others wait for them to pass.
     `merge_round` is the round whose assembler made, or makes, the output. `retry_failure_id` is "" where all failures
-    are retried."""
+    are retried. `records` are the files that tell of the output and go along with it."""
 
     id: str
     account_id: str
@@ -254,6 +254,7 @@ class Job:
     failure_reason: str = ""
     error_message: str = ""
     warnings: tuple[str, ...] = ()
+    records: tuple[ResultFile, ...] = ()
     num_units_estimation: str = ""
     payment_amount: Decimal = Decimal(0)
     tally: Tally = field(default_factory=Tally)

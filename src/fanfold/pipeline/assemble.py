@@ -15,6 +15,7 @@ from fanfold.errors import NotFound
 from fanfold.jobs.contract import settled_name
 from fanfold.jobs.lifecycle import OutputMerged, ResultsSettled
 from fanfold.jobs.models import Job, RetryWhat, Role, TaskKey, TaskState
+from fanfold.pipeline.records import write_records
 from fanfold.pipeline.tools import StageResult, Tools, engine_failure, engine_task, failed
 from fanfold.pipeline.workspace import JobFolder
 from fanfold.runner.staging import manifest_files
@@ -76,13 +77,14 @@ def _is_made(job: Job, tools: Tools, folder: JobFolder, key: str) -> bool:
 
 
 def assemble(job: Job, tools: Tools) -> StageResult | None:
-    """Take the assembler's output when it has ended."""
+    """Take the assembler's output when it has ended, and tell of it."""
     task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
     if task.state is TaskState.FAILED:
         return engine_failure(task, job)
     if task.state is not TaskState.COMPLETED or task.result is None:
         return None
-    return StageResult(OutputMerged(task.result.count, task.result.size_bytes))
+    records, warnings = write_records(job, tools, task)
+    return StageResult(OutputMerged(task.result.count, task.result.size_bytes, records, warnings))
 
 
 def _entries(job: Job, tools: Tools, folder: JobFolder) -> Iterator[_Entry]:
@@ -127,7 +129,7 @@ def _inputs(entries: Iterable[_Entry], once: set[str], often: set[str]) -> Itera
 def _write_index(job: Job, tools: Tools, folder: JobFolder, often: set[str]) -> None:
     """The file that FANFOLD_RESULTS_INDEX names, written in pieces: it may list 100,000 results."""
     with folder.new_file(folder.merge_index) as file:
-        head = {"jobId": job.id, "numChunks": job.num_chunks or 0, "failed": list(_failed(job, tools))}
+        head = {"jobId": job.id, "numChunks": job.num_chunks or 0, "failed": _failed(job, tools)}
         file.write(json.dumps(head)[:-1].encode() + b', "files": [')
         for position, entry in enumerate(_entries(job, tools, folder)):
             row = {"path": _settled(entry, often), "name": entry.name, "chunk": entry.index}
@@ -136,11 +138,6 @@ def _write_index(job: Job, tools: Tools, folder: JobFolder, often: set[str]) -> 
         file.write(b"\n]}\n")
 
 
-def _failed(job: Job, tools: Tools) -> Iterator[dict[str, object]]:
-    offset = 0
-    while True:
-        page, total = tools.store.tasks(job.id, (TaskState.FAILED,), limit=500, offset=offset)
-        yield from ({"chunk": task.key.index, "label": task.label} for task in page)
-        offset += len(page)
-        if offset >= total or not page:
-            return
+def _failed(job: Job, tools: Tools) -> list[dict[str, object]]:
+    failed = tools.store.each_task(job.id, (TaskState.FAILED,))
+    return [{"chunk": task.key.index, "label": task.label} for task in failed]

@@ -40,3 +40,5 @@ def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:
     published = tools.workspace.job(job.id).result(task.attempt_key)
     for file in manifest_files(task.result, published):
         yield OutputFile(str(published / file.path), file)
+    for file in job.records:
+        yield OutputFile(str(tools.workspace.job(job.id).records / file.path), file)

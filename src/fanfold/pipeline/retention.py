@@ -48,4 +48,5 @@ class Retention:
         folder = self._workspace.job(job.id)
         if folder.result(task.attempt_key).exists():
             folder.drop_result(task.attempt_key)
+            folder.drop_records()
             log.info("job %s: its output was removed, its links are over", job.id)

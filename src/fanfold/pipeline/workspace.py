@@ -7,6 +7,7 @@ jobs/<job id>/
   results/<attempt>/    published results, whole or not there
   logs/<attempt>.jsonl  and what comes after a log's head: `jobs.log_names`
   merge/                what the assembler is given: inputs.jsonl, index.json
+  records/              what is told beside the output: provenance.json, failed.jsonl
 scratch/<runner>/<account>/<job>.<attempt>/   where an attempt works; gone when it ends
 packages/<sha256>/      unpacked blocks
 ballast                 space kept for the moment when the disk is full
@@ -45,10 +46,11 @@ class JobFolder:
         self.partition_inputs = path / "inputs.jsonl"
         self.source = path / "source"
         self.logs = path / "logs"
+        self.records = path / "records"
 
     def make(self) -> None:
         """Make the folder and what attempts expect in it; safe to repeat."""
-        for name in ("results", "logs", "merge"):
+        for name in ("results", "logs", "merge", "records"):
             self._effects.make_folder(self.path / name)
 
     def result(self, attempt: AttemptKey) -> Path:
@@ -70,6 +72,10 @@ class JobFolder:
     def drop_result(self, attempt: AttemptKey) -> None:
         """Remove a result that did not win; safe to repeat. Raises Unavailable where it cannot be removed now."""
         self._removed(self.result(attempt))
+
+    def drop_records(self) -> None:
+        """Remove what tells of the output; safe to repeat."""
+        self._removed(self.records)
 
     def _removed(self, path: Path) -> None:
         """A program that is just dying may still write into what is removed: then it goes another time."""
@@ -121,7 +127,7 @@ class JobFolder:
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
-        for name in ("source", "results", "merge"):
+        for name in ("source", "results", "merge", "records"):
             self._effects.remove_tree(self.path / name)
         for path in (self.source_list, self.plan, self.partition_inputs):
             self._effects.remove_file(path)

@@ -21,6 +21,10 @@ class JobFiles(Protocol):
     def logs(self) -> Path:
         """The folder with one log an attempt; `jobs.log_names` says what its files are called."""
 
+    @property
+    def records(self) -> Path:
+        """The folder of what is told beside the output."""
+
     def result(self, attempt: AttemptKey) -> Path:
         """The folder of an attempt's published result."""
 

@@ -178,6 +178,9 @@ class Store(Protocol):
     ) -> tuple[list[Task], int]:
         """One page of a job's app tasks by chunk index, and how many there are in all."""
 
+    def each_task(self, job_id: str, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+        """A job's app tasks by chunk index, streamed."""
+
     def failure_groups(self, job_id: str, most: int) -> list[FailureGroup]:
         """The failed app tasks of a job by what failed them, the largest group first; at most so many groups."""
 

@@ -58,7 +58,8 @@ class ResultService:
         self._public_url = public_url
 
     def listed(self, job: Job) -> list[ResultLink]:
-        """The output by name; empty before COMPLETE, for another destination than `bucket`, and after 48 hours."""
+        """The output by name, then what tells of it; empty before COMPLETE, for another destination than `bucket`, and
+        after 48 hours."""
         expires_at = links_end_at(job)
         if expires_at is None or expires_at <= self._clock.now():
             return []
@@ -73,7 +74,7 @@ class ResultService:
                 created_at=made_at,
                 expires_at=expires_at,
             )
-            for file in sorted(self._files(task), key=lambda file: file.path)
+            for file in (*sorted(self._files(task), key=lambda file: file.path), *job.records)
         ]
 
     def archive_link(self, job: Job) -> str:
@@ -86,26 +87,37 @@ class ResultService:
     def archive(self, job_id: str, round_: int, expires: str, signature: str) -> Iterator[bytes]:
         """All files as one zip, in pieces; NotFound as for `open`."""
         self._signer.check(_archive_path(job_id, round_), expires, signature, self._clock.now())
-        task = self._kept(job_id, round_)
-        folder = self._storage.job(job_id).result(task.attempt_key)
-        files = sorted(self._files(task), key=lambda file: file.path)
-        entries = (ZippedFile(file.path, file.size_bytes, partial(_opened, folder, file.path)) for file in files)
+        task, records = self._kept(job_id, round_)
+        storage = self._storage.job(job_id)
+        folder = storage.result(task.attempt_key)
+        files = [(folder, file) for file in sorted(self._files(task), key=lambda file: file.path)]
+        files += [(storage.records, file) for file in records]
+        entries = (ZippedFile(file.path, file.size_bytes, partial(_opened, place, file.path)) for place, file in files)
         return zipped(entries, task.ended_at or task.created_at)
 
-    def _kept(self, job_id: str, round_: int) -> Task:
-        if self._store.job(job_id).deleted_at is not None:
+    def _kept(self, job_id: str, round_: int) -> tuple[Task, tuple[ResultFile, ...]]:
+        """The task that made the output of a round, and what tells of it; of an earlier round's nothing does."""
+        job = self._store.job(job_id)
+        if job.deleted_at is not None:
             raise NotFound(f"job '{job_id}' was deleted, and its output with it")
-        return self._store.task(_assembler(job_id, round_))
+        return self._store.task(_assembler(job_id, round_)), job.records if round_ == job.merge_round else ()
 
     def open(self, job_id: str, round_: int, name: str, expires: str, signature: str) -> OpenResult:
         """The file behind a link; NotFound for a link that is not good (any more), or whose file is gone."""
         self._signer.check(_path(job_id, round_, name), expires, signature, self._clock.now())
-        task = self._kept(job_id, round_)
-        entry = next((file for file in self._files(task) if file.path == name), None)
+        task, records = self._kept(job_id, round_)
+        storage = self._storage.job(job_id)
+        folder, entry = storage.records, next((file for file in records if file.path == name), None)
         if entry is None:
-            raise NotFound(f"job '{job_id}' has no output file '{name[:200]}'")
-        file = _opened(self._storage.job(job_id).result(task.attempt_key), name)
+            folder, entry = storage.result(task.attempt_key), self._entry(task, name)
+        file = _opened(folder, name)
         return OpenResult(name, file, entry.size_bytes, entry.sha256, task.ended_at or task.created_at)
+
+    def _entry(self, task: Task, name: str) -> ResultFile:
+        found = next((file for file in self._files(task) if file.path == name), None)
+        if found is None:
+            raise NotFound(f"job '{task.key.job_id}' has no output file '{name[:200]}'")
+        return found
 
     def _files(self, task: Task) -> list[ResultFile]:
         if task.result is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
+from fanfold.jobs.encoding import chunk_json, chunk_of, file_json, result_json, result_of
 from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.lifecycle import Event
 from fanfold.jobs.models import (
@@ -24,6 +24,7 @@ from fanfold.jobs.models import (
     PinnedBlock,
     Priority,
     Regions,
+    ResultFile,
     RetryWhat,
     Role,
     Tally,
@@ -75,6 +76,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "state_timestamps": {state.value: at.isoformat() for state, at in job.state_timestamps.items()},
         "blocks": None if job.blocks is None else {role.value: _fields(job.blocks.of(role)) for role in Role},
         "warnings": list(job.warnings),
+        "records": [file_json(file) for file in job.records],
     }
 
 
@@ -108,6 +110,7 @@ def job_of(row: Row) -> Job:
         state_timestamps={JobState(name): datetime.fromisoformat(at) for name, at in row["state_timestamps"].items()},
         blocks=_blocks_of(row["blocks"]),
         warnings=tuple(row["warnings"]),
+        records=tuple(ResultFile(*entry) for entry in row["records"]),
         tally=tally_of(row),
     )
 
@@ -217,9 +220,10 @@ def event_of(row: Row) -> EventRecord:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """The plain facts of an event for its record: numbers and strings only, nothing that may hold a secret."""
+    """The plain facts of an event for its record: numbers, strings and warnings, nothing that may hold a secret."""
     values = {item.name: getattr(event, item.name) for item in fields(event)}
-    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}
+    plain = {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}
+    return plain | ({"warnings": list(values["warnings"])} if values.get("warnings") else {})
 
 
 def group_of(first: Task, count: int) -> FailureGroup:

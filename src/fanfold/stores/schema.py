@@ -92,6 +92,7 @@ jobs = sa.Table(
     _text("failure_reason"),
     _text("error_message"),
     sa.Column("warnings", sa.JSON, nullable=False),
+    sa.Column("records", sa.JSON, nullable=False),
     _text("num_units_estimation"),
     sa.Column("payment_amount", Chips, nullable=False),
     *(_number(f"tasks_{name}") for name in ("open", "total", "done", "failed")),

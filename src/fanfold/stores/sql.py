@@ -205,6 +205,17 @@ class SqlStore(Reusing):
             rows = connection.execute(page).mappings().all()
         return [task_of(row) for row in rows], total
 
+    def each_task(self, job_id: str, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+        """See `ports.store`."""
+        last, rows = -1, BATCH
+        while rows == BATCH:
+            where = (*queries.app_tasks(job_id, states), tasks.c.chunk_index > last)
+            with self.database.reading() as connection:
+                batch = sa.select(tasks).where(*where).order_by(tasks.c.chunk_index).limit(BATCH)
+                found = [task_of(row) for row in connection.execute(batch).mappings()]
+            yield from found
+            rows, last = len(found), found[-1].key.index if found else last
+
     def failure_groups(self, job_id: str, most: int) -> list[FailureGroup]:
         """See `ports.store`."""
         with self.database.reading() as connection:
