@@ -56,11 +56,13 @@ def claimed(store: Store, count: int = 1, job_id: str = "job", at: datetime = NO
 
 def success(task: Task, at: datetime = ENDED_AT) -> Succeeded:
     manifest = ResultManifest(1, 7, ())
-    return Succeeded(task.attempt_key, at, Usage(0.5, 100, 10, 7), after(1), "local-1", result=manifest)
+    return Succeeded(
+        task.attempt_key, at, Usage(0.5, 100, 10, 7, "sandbox, cgroup v2"), after(1), "local-1", result=manifest
+    )
 
 
 def failure(task: Task, at: datetime = ENDED_AT, **fields: Any) -> ProgramFailed:
-    told = ProgramFailed(task.attempt_key, at, Usage(0.5, 100, 10, 0), after(1), "local-1")
+    told = ProgramFailed(task.attempt_key, at, Usage(0.5, 100, 10, 0, "sandbox, cgroup v2"), after(1), "local-1")
     return replace(told, message="exit code 7: no", exit_code=7, **fields)
 
 

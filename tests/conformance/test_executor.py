@@ -1,6 +1,7 @@
 """What every executor promises: every order ends in one outcome, whatever its program or its runner does."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -119,6 +120,7 @@ def test_a_program_that_ends_well_has_its_result_published(bench: Bench) -> None
     assert (bench.folder / "results" / "app-0.1" / "out.bin").read_bytes() == b"0123456789"
     assert (outcome.usage.bytes_in, outcome.usage.bytes_out) == (10, 10)
     assert outcome.usage.max_memory_bytes > 0
+    assert re.fullmatch(r"(no )?sandbox, (no cgroup|cgroup v[12])", outcome.usage.isolation)
     assert outcome.started_at is not None
     assert outcome.started_at <= outcome.at
     assert outcome.runner

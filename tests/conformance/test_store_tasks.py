@@ -157,7 +157,7 @@ def test_a_success_is_written_once_with_its_result_and_record(store: Store) -> N
     assert (record.runner, record.assigned_at, record.started_at, record.ended_at) == (
         *("local-1", NOON, after(1), after(5)),
     )
-    assert record.usage == Usage(0.5, 100, 10, 7)
+    assert record.usage == Usage(0.5, 100, 10, 7, "sandbox, cgroup v2")
 
 
 def test_the_same_report_twice_counts_once(store: Store) -> None:

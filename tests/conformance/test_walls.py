@@ -76,6 +76,18 @@ def test_a_program_sees_no_process_but_its_own(starter: Starter) -> None:
     assert int(seen.output) <= 3
 
 
+def test_what_a_program_was_behind_is_told(starter: Starter) -> None:
+    starter.run("print(1)")
+    assert starter.last is not None
+    version = cgroups.tree().version
+    assert starter.last.isolation == f"sandbox, {f'cgroup v{version}' if version else 'no cgroup'}"
+    open_ground = Starter(starter.place, Rules(isolation="off"), starter.walls)
+    open_ground.run("print(1)")
+    open_ground.platform.close()
+    assert open_ground.last is not None
+    assert open_ground.last.isolation.startswith("no sandbox, ")
+
+
 def test_a_program_that_kills_all_it_can_harms_no_later_one(starter: Starter) -> None:
     assert starter.run(HARMLESS + "os.kill(-1, 9)\nos.kill(os.getppid(), 9)").status == -9
     assert is_well(starter)

@@ -159,6 +159,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "maxMemory": task.usage.max_memory_bytes,
         "bytesIn": task.usage.bytes_in,
         "bytesOut": task.usage.bytes_out,
+        "isolation": task.usage.isolation or None,
         "reusedFrom": task.reused_from or None,
         "block": task.block or None,
         "failureId": task.failure_id or None,
@@ -183,6 +184,7 @@ def attempt_json(record: AttemptRecord) -> dict[str, Any]:
         "maxMemory": record.usage.max_memory_bytes,
         "bytesIn": record.usage.bytes_in,
         "bytesOut": record.usage.bytes_out,
+        "isolation": record.usage.isolation or None,
     }
 
 

@@ -328,12 +328,14 @@ class ResultManifest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an attempt used: CPU seconds, peak memory and bytes read and written by staging."""
+    """What an attempt used: CPU seconds, peak memory and bytes read and written by staging; and `isolation`: behind
+    which walls it ran and what counted that, such as "sandbox, cgroup v1", "" where no program ran."""
 
     cpu_s: float = 0.0
     max_memory_bytes: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    isolation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class Group:
     def __init__(self, memory_bytes: int, processes: int, cores: float, where: Tree | None = None) -> None:
         where = where or tree()
         name = f"fanfold-{os.getpid()}-{next(_numbers)}"
-        self._version = where.version
+        self.version = where.version
         self._folders = {controller: parent / name for controller, parent in where.parents.items()}
         self._account = None if where.account is None else where.account / name
         self._all = {parent / name for parent in where.folders}
@@ -151,7 +151,7 @@ class Group:
             (1, "cpu"): {"cpu.cfs_quota_us": quota},
             (2, "cpu"): {"cpu.max": f"{quota} {PERIOD_US}"},
         }
-        for file, text in known.get((self._version, controller), {}).items():
+        for file, text in known.get((self.version, controller), {}).items():
             with contextlib.suppress(FileNotFoundError):  # swap is not accounted everywhere
                 (folder / file).write_text(text)
 
@@ -176,7 +176,7 @@ class Group:
 
     def memory_bytes(self) -> int:
         """What is held now by processes and files in memory; 0 where that is not counted."""
-        names = ("total_rss", "total_shmem") if self._version == 1 else ("anon", "shmem")
+        names = ("total_rss", "total_shmem") if self.version == 1 else ("anon", "shmem")
         return sum(self._count("memory", "memory.stat", name) for name in names)
 
     def hit_memory(self) -> bool:
@@ -188,7 +188,7 @@ class Group:
         return self._out_of_processes() > self._seen[1]
 
     def _out_of_memory(self) -> int:
-        return self._count("memory", "memory.oom_control" if self._version == 1 else "memory.events", "oom_kill")
+        return self._count("memory", "memory.oom_control" if self.version == 1 else "memory.events", "oom_kill")
 
     def _out_of_processes(self) -> int:
         return self._count("pids", "pids.events", "max")
@@ -196,7 +196,7 @@ class Group:
     def _used_s(self) -> float:
         if self._account is None:
             return 0.0
-        if self._version == 1:
+        if self.version == 1:
             return int((_words(self._account / "cpuacct.usage") or ["0"])[0]) / 1e9
         words = _words(self._account / "cpu.stat")
         return int(words[words.index("usage_usec") + 1]) / 1e6 if "usage_usec" in words else 0.0

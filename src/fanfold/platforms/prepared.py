@@ -10,7 +10,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fanfold.effects import Effects
@@ -58,7 +58,9 @@ class Prepared:
         self.channel = ours
         self.pid = self._process.pid
         self.group = how.group
-        self.own_pids = bool(how.setup["own_pids"])
+        walled = "sandbox" if how.setup["own_pids"] else "no sandbox"
+        held = "no cgroup" if how.group is None else f"cgroup v{how.group.version}"
+        self.isolation = f"{walled}, {held}"
         self.used_at = 0.0
         self._memory_bytes: int | None = None
         self.alive = True
@@ -187,8 +189,8 @@ class RunningProgram:
         return self._prepared.group.memory_bytes() if self._prepared.group is not None else 0
 
     def _judged(self, ended: Ended) -> Ended:
-        """Name the limit that ended it, where one did."""
-        group = self._prepared.group
+        """Name its walls, and the limit that ended it, where one did."""
+        ended, group = replace(ended, isolation=self._prepared.isolation), self._prepared.group
         if group is None or ended.status == 0:
             return ended
         if group.hit_memory():
@@ -218,4 +220,4 @@ class RunningProgram:
 
 
 def _because(ended: Ended, reason: Reason, told: str) -> Ended:
-    return Ended(ended.status, ended.cpu_s, ended.max_memory_bytes, reason=reason, told=told)
+    return replace(ended, reason=reason, told=told)

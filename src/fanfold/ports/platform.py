@@ -80,7 +80,7 @@ class Ended:
     """How a program ended: its exit status as Python tells it (negative: the signal), CPU seconds, peak bytes.
 
     `start_errno` says why it could not even be started, 0 where it was; `reason` is set where a limit ended it, or its
-    sandbox broke, with `told` as the sentence.
+    sandbox broke, with `told` as the sentence. `isolation` names the walls it was behind.
     """
 
     status: int
@@ -89,6 +89,7 @@ class Ended:
     start_errno: int = 0
     reason: Reason | None = None
     told: str = ""
+    isolation: str = ""
 
 
 class Running(Protocol):

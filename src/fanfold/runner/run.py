@@ -343,7 +343,7 @@ class Run:
         if ended is None:
             return Usage(bytes_in=self._given.size_bytes)
         memory = max(self._memory_bytes, ended.max_memory_bytes)
-        return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out)
+        return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out, ended.isolation)
 
     def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
         self.outcome = ProgramFailed(

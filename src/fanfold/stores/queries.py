@@ -32,7 +32,7 @@ _OPEN = _words(OPEN)
 END_COLUMNS = (
     *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
     *("reason", "error_message", "failure_id", "exception", "frame", "block"),
-    *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "result"),
+    *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "isolation", "result"),
 )
 
 
@@ -310,6 +310,7 @@ def record_aborted_attempts() -> sa.Insert:
         "error_message": sa.literal(""),
         "ended_at": _time("at"),
         **{name: sa.literal(0) for name in ("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out")},
+        "isolation": sa.literal(""),
     }
     under_way = sa.select(*(tasks.c[name] for name in same), *told.values()).where(
         tasks.c.job_id == sa.bindparam("of_job"), tasks.c.state.in_(_CLAIMED)

@@ -176,7 +176,7 @@ def _task_key(row: Row) -> TaskKey:
 
 
 def _usage_of(row: Row) -> Usage:
-    return Usage(row["cpu_s"], row["max_memory_bytes"], row["bytes_in"], row["bytes_out"])
+    return Usage(row["cpu_s"], row["max_memory_bytes"], row["bytes_in"], row["bytes_out"], row["isolation"])
 
 
 def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:

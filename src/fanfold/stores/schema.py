@@ -126,6 +126,7 @@ tasks = sa.Table(
     *(_text(name) for name in ("block", "result_key", "reused_from")),
     sa.Column("cpu_s", sa.Float, nullable=False),
     *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out")),
+    _text("isolation"),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.CheckConstraint(
         "lease_until IS NOT NULL OR state NOT IN ('TASK_STATE_ASSIGNED', 'TASK_STATE_RECEIVED', 'TASK_STATE_RUNNING')",
@@ -159,6 +160,7 @@ attempts = sa.Table(
     *(_time(name) for name in ("assigned_at", "started_at", "ended_at")),
     sa.Column("cpu_s", sa.Float, nullable=False),
     *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out")),
+    _text("isolation"),
 )
 
 events = sa.Table(

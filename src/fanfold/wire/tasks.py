@@ -45,6 +45,7 @@ class TaskTask(Shape):
     max_memory: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    isolation: str | None = None
     reused_from: str | None = None
     block: str | None = None
     failure_id: str | None = None
@@ -68,6 +69,7 @@ class TaskAttempt(Shape):
     max_memory: int
     bytes_in: int = 0
     bytes_out: int = 0
+    isolation: str | None = None
 
 
 class TasksAnswer(Shape):

@@ -80,6 +80,7 @@ def _attempts() -> None:
         sa.Column("max_memory_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("isolation", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "role", "chunk_index", "fence"),
     )
 
@@ -301,6 +302,7 @@ def _tasks() -> None:
         sa.Column("max_memory_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("isolation", sa.Text(), nullable=False),
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.CheckConstraint("due_at IS NOT NULL OR state <> 'TASK_STATE_SCHEDULED'", name="scheduled_has_time"),
         sa.CheckConstraint(
