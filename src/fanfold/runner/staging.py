@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanfold.effects import COPY_BYTES, Effects, copy_bytes, enough_space, etag_of
+from fanfold.effects import COPY_BYTES, Effects, begin_writing, copy_bytes, enough_space, etag_of
 from fanfold.errors import BadInput, OutOfSpace, Unavailable
 from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
 from fanfold.jobs.models import ResultFile, ResultManifest
@@ -253,6 +253,8 @@ class _Taking:
         try:
             size = os.fstat(descriptor).st_size
             self._add(size)
+            if size >= _READ_BYTES:  # the disk works while the bytes are hashed
+                begin_writing(descriptor)
             return ResultFile(path, size, _sha256(descriptor) if self._hashed else "")
         finally:
             os.close(descriptor)
