@@ -54,6 +54,7 @@ faults: setup-dev  ## kills, full disks, lost nodes at full length: minutes, a w
 
 bench: setup-dev  ## the benchmarks; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+	$(if $(filter-out --quick,$(BENCH_ARGS)),,$(MAKE) bench-s3)
 
 bench-server: setup-dev  ## the benchmarks of the server; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/server.py $(BENCH_ARGS)

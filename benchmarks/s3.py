@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import os
 import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import obstore
-import psutil
 from fanbench.home import BENCHMARKS, BLOCKS
 from fanbench.machine import machine_lines
+from fanbench.movement import Run, measured
 from fanbench.object_store import WEED, ObjectStore, object_store
 from fanbench.report import table
 from fanbench.service import ENDED, JOBS, Caller, Server, serving
@@ -39,53 +39,10 @@ LINE = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n"
 CHUNKS = 16
 SMALL_BYTES = 1000
 AT_ONCE = 16
-SAMPLE_EVERY_S = 0.1
 MOST_MIB = 300
 LEAST = 0.8
-
-
-@dataclass(slots=True)
-class Run:
-    """One movement: how long, CPU seconds of whoever moved, and of a server, bytes moved and memory."""
-
-    who: str
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    moved_bytes: int = 0
-    peaks: dict[str, int] = field(default_factory=dict)
-    problem: str = ""
-
-
-class Watch(threading.Thread):
-    """The largest memory that each process of a tree had, private and shared in proportion; processes by name."""
-
-    def __init__(self, root: psutil.Process, whole_tree: bool) -> None:
-        super().__init__(name="watch", daemon=True)
-        self._root = root
-        self._whole_tree = whole_tree
-        self._over = threading.Event()
-        self.peaks: dict[str, int] = {}
-
-    def run(self) -> None:
-        while not self._over.wait(SAMPLE_EVERY_S):
-            others = self._root.children(recursive=True) if self._whole_tree else []
-            for process in (self._root, *others):
-                try:
-                    name = "itself" if process == self._root else _name_of(process.cmdline())
-                    size = int(process.memory_full_info().pss)
-                except psutil.Error:
-                    continue
-                self.peaks[name] = max(self.peaks.get(name, 0), size)
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
-
-
-def _name_of(words: list[str]) -> str:
-    text = " ".join(words)
-    known = {"fanfold.runner": "runner", "fanfold.builtin": "built-in block", "main.py": "app", "bwrap": "sandbox"}
-    return next((name for part, name in known.items() if part in text), "other")
+MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+"""Where the store keeps its files: its disk is not what is measured."""
 
 
 # ---- the large object: through 16 chunks and back
@@ -96,16 +53,16 @@ def large(store: ObjectStore, server: Server, caller: Caller, size_mib: int, rou
     alone = store.opened()
     obstore.put(alone, "large", LINE * (size_mib * MIB // len(LINE)))
     for number in range(rounds):
-        with measured(Run("obstore alone, by way of the disk", moved_bytes=2 * size_mib * MIB)) as run:
+        with measured(Run("obstore alone, get then put", number, moved_bytes=2 * size_mib * MIB), store) as run:
             copied_by_disk(alone, f"alone-{number}")
         yield checked(run, alone, f"alone-{number}", size_mib)
-        with measured(Run("obstore alone, get into put", moved_bytes=2 * size_mib * MIB)) as run:
+        with measured(Run("obstore alone, get into put", number, moved_bytes=2 * size_mib * MIB), store) as run:
             asyncio.run(piped(alone, f"piped-{number}"))
         yield checked(run, alone, f"piped-{number}", size_mib)
         params = {"partitioner": {"num_chunks": CHUNKS}, "assembler": {"output": "whole"}}
         wanted = {"partitioner": "split-lines", "assembler": "concat", "params": params, "app": APP}
-        with measured(Run("a job of 16 chunks", moved_bytes=2 * size_mib * MIB), server) as run:
-            done(caller, {**wanted, **places(store, "large", f"out-{number}/")})
+        with measured(Run("a job of 16 chunks", number, moved_bytes=2 * size_mib * MIB), store, server) as run:
+            run.states_s = done(caller, {**wanted, **places(store, "large", f"out-{number}/")})
         key = next(
             meta["path"] for page in obstore.list(alone, f"out-{number}") for meta in page if "json" not in meta["path"]
         )
@@ -148,20 +105,20 @@ def small(store: ObjectStore, server: Server, caller: Caller, count: int, rounds
     """Objects of 1,000 bytes under a prefix: obstore alone to disk, then the stage of a job that does the same."""
     alone = store.opened()
     asyncio.run(filled(alone, count))
-    for _ in range(rounds):
+    for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as folder:
-            with measured(Run("obstore alone", moved_bytes=count * SMALL_BYTES)) as run:
+            with measured(Run("obstore alone", number, moved_bytes=count * SMALL_BYTES), store) as run:
                 asyncio.run(fetched(alone, Path(folder)))
             if len(list(Path(folder).iterdir())) != count:
                 run.problem = "objects are missing"
         yield run
         source = {"dataSourceDescriptor": "s3-compatible", "params": store.params("small/")}
         wanted = {"partitioner": "passthrough", "app": APP, "dataSource": source}
-        run = Run("the stage of a job", moved_bytes=count * SMALL_BYTES)
-        with measured(run, server):
+        run = Run("the stage of a job", number, moved_bytes=count * SMALL_BYTES)
+        with measured(run, store, server):
             job = started(caller, {**wanted, "dataDestination": {"dataSourceDescriptor": "bypass"}})
-            stamps = waited(caller, job, past="JOB_STATE_UPLOADING")
-        run.wall_s = stamps
+            taken_s = waited(caller, job, past="JOB_STATE_UPLOADING")
+        run.wall_s = taken_s
         caller.call("POST", f"{JOBS}/{job}/abort", {})
         yield run
 
@@ -212,8 +169,8 @@ def started(caller: Caller, wanted: dict[str, Any]) -> str:
     return job_id
 
 
-def done(caller: Caller, wanted: dict[str, Any]) -> None:
-    """A job that came to its end."""
+def done(caller: Caller, wanted: dict[str, Any]) -> dict[str, float]:
+    """A job that came to its end; the seconds that it was in each state."""
     job_id = started(caller, wanted)
     while True:
         job = caller.call("GET", f"{JOBS}/{job_id}")["job"]
@@ -222,6 +179,8 @@ def done(caller: Caller, wanted: dict[str, Any]) -> None:
         caller.call("GET", f"{JOBS}/{job_id}?wait=30&after={job['state']}")
     if job["state"] != ENDED[0]:
         raise RuntimeError(job["errorMessage"])
+    stamps = sorted((_seconds(at), state.removeprefix("JOB_STATE_")) for state, at in job["stateTimestamps"].items())
+    return {state: after - at for (at, state), (after, _) in itertools.pairwise(stamps)}
 
 
 def waited(caller: Caller, job_id: str, past: str) -> float:
@@ -238,58 +197,54 @@ def waited(caller: Caller, job_id: str, past: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
-@contextmanager
-def measured(run: Run, server: Server | None = None) -> Iterator[Run]:
-    """Time, CPU and memory of this process, or of a server's."""
-    watch = Watch(server.process, True) if server else Watch(psutil.Process(), False)
-    watch.start()
-    before = server.cpu_s() if server else time.process_time()
-    begin = time.monotonic()
-    yield run
-    run.wall_s = time.monotonic() - begin
-    run.cpu_s = (server.cpu_s() if server else time.process_time()) - before
-    watch.stop()
-    run.peaks = watch.peaks
-
-
 def report(title: str, runs: list[Run], unit: str, per: float) -> tuple[str, list[tuple[str, str, str, str]]]:
-    """A section of the page, and its targets."""
+    """A section of the page, and its targets. The last of those who ran is the job, all others are obstore alone."""
     names = list(dict.fromkeys(run.who for run in runs))
-    medians = {name: statistics.median(run.wall_s for run in runs if run.who == name) for name in names}
-    best = min(medians[name] for name in names[:-1])
-    rows, targets = [], []
-    for name in names:
-        mine = [run for run in runs if run.who == name]
-        peak = max((size for run in mine for size in run.peaks.values()), default=0) / MIB
-        rows.append(
-            (
-                name,
-                f"{medians[name]:.2f}",
-                f"{per / medians[name]:,.0f}",
-                f"{best / medians[name]:.2f}",
-                f"{statistics.median(run.cpu_s for run in mine):.2f}",
-                f"{mine[0].moved_bytes / MIB:,.0f}",
-                f"{peak:.0f}",
-            )
-        )
-    reached = best / medians[names[-1]]
-    verdict = "reached" if reached >= LEAST else "missed"
-    targets.append((f"{title}: rate beside obstore alone", f"{reached:.2f} x", f"at least {LEAST} x", verdict))
-    ours = {name: size for run in runs if run.who == names[-1] for name, size in run.peaks.items()}
-    most = max(ours.values()) / MIB
-    fits = "reached" if most < MOST_MIB else "missed"
-    targets.append((f"{title}: largest process", f"{most:.0f} MiB", f"under {MOST_MIB} MiB", fits))
-    header = ("who", "wall s", unit, "beside the best alone", "CPU s", "MiB moved", "largest process MiB")
+    ours = [run for run in runs if run.who == names[-1]]
+    rows = [_row([run for run in runs if run.who == name], ratio(runs, name, names[:-1]), per) for name in names]
+    peaks = {name: max(run.peaks.get(name, 0) for run in ours) / MIB for run in ours for name in run.peaks}
+    beside = {name: ratio(runs, names[-1], [name]) for name in names[:-1]}
+    most = max(peaks.values())
+    targets = [
+        (f"{title}: rate beside {name}", f"{reached:.2f} x", f"at least {LEAST} x", verdict(reached >= LEAST))
+        for name, reached in beside.items()
+    ]
+    targets.append((f"{title}: largest process", f"{most:.0f} MiB", f"under {MOST_MIB} MiB", verdict(most < MOST_MIB)))
+    header = ("who", "wall s", unit, "beside the best alone", "CPU s", "CPU s of the store", "MiB moved", "process MiB")
     text = f"## {title}\n\n{table(header, rows)}\n"
-    text += "Largest of each kind of process: " + ", ".join(
-        f"{name} {size / MIB:.0f} MiB" for name, size in ours.items()
+    text += f"Largest of each kind of process: {', '.join(f'{name} {size:.0f} MiB' for name, size in peaks.items())}.\n"
+    if states := {name: statistics.median(run.states_s[name] for run in ours) for name in ours[0].states_s}:
+        text += f"Seconds of a job by state: {', '.join(f'{name} {taken:.1f}' for name, taken in states.items())}.\n"
+    return text + "\n", targets
+
+
+def verdict(reached: bool) -> str:
+    """In a word."""
+    return "reached" if reached else "missed"
+
+
+def ratio(runs: list[Run], name: str, alone: list[str]) -> float:
+    """The median over the rounds of the best time of obstore alone through one's own of the same round."""
+    times = {(run.who, run.round): run.wall_s for run in runs}
+    rounds = {run.round for run in runs}
+    return statistics.median(min(times[who, turn] for who in alone) / times[name, turn] for turn in rounds)
+
+
+def _row(mine: list[Run], beside: float, per: float) -> tuple[str, ...]:
+    wall_s = statistics.median(run.wall_s for run in mine)
+    return (
+        mine[0].who,
+        f"{wall_s:.2f}",
+        f"{per / wall_s:,.0f}",
+        f"{beside:.2f}",
+        f"{statistics.median(run.cpu_s for run in mine):.2f}",
+        f"{statistics.median(run.store_cpu_s for run in mine):.2f}",
+        f"{mine[0].moved_bytes / MIB:,.0f}",
+        f"{max(max(run.peaks.values(), default=0) for run in mine) / MIB:.0f}",
     )
-    return text + ".\n\n", targets
 
 
 def main(given: list[str]) -> int:
@@ -302,10 +257,10 @@ def main(given: list[str]) -> int:
         parser.error("the object store is not installed; type: make bench-s3")
     scale, rounds = (16, 1) if options.quick else (1, options.rounds)
     console = Console(highlight=False, soft_wrap=True)
-    folder = Path(tempfile.mkdtemp(prefix="fanfold-bench-"))
+    folder, memory = Path(tempfile.mkdtemp(prefix="fanfold-bench-")), Path(tempfile.mkdtemp(prefix="fb-", dir=MEMORY))
     try:
         with (
-            object_store(folder / "store") as store,
+            object_store(memory / "store") as store,
             serving(folder / "state", requests_per_s=100_000, allow_private_urls="on") as server,
         ):
             caller = Caller(server)
@@ -324,7 +279,8 @@ def main(given: list[str]) -> int:
                 ),
             }
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for place in (folder, memory):
+            shutil.rmtree(place, ignore_errors=True)
     sections, lines = "", []
     for title, (runs, unit, per) in found.items():
         text, targets = report(title, runs, unit, per)
@@ -333,7 +289,10 @@ def main(given: list[str]) -> int:
         console.print("  ".join(line), markup=False)
     if not options.quick:
         text = "# Benchmarks of object stores\n\nWritten by `benchmarks/s3.py`; do not edit.\n\n"
-        text += machine_lines("make bench-s3") + "- the store: SeaweedFS on loopback, on the same cores\n\n"
+        text += (
+            machine_lines("make bench-s3")
+            + "- the store: SeaweedFS on loopback, on the same cores, its files in memory\n\n"
+        )
         text += table(("what", "measured", "target", ""), lines) + "\n" + sections + NOTES
         PAGE.write_text(text, encoding="utf-8")
         console.print(f"written: {PAGE}")
@@ -345,16 +304,32 @@ def shown(runs: Iterator[Run], console: Console) -> Iterator[Run]:
     for run in runs:
         peaks = ", ".join(f"{name} {size / MIB:.0f}" for name, size in run.peaks.items())
         console.print(
-            f"{run.who:<36} {run.wall_s:7.2f} s  {run.cpu_s:6.2f} s CPU  MiB: {peaks}  {run.problem or 'right'}",
+            f"{run.who:<28} {run.wall_s:7.2f} s  CPU {run.cpu_s:6.2f} s, store {run.store_cpu_s:6.2f} s  "
+            f"MiB: {peaks}  {run.problem or 'right'}",
             markup=False,
         )
         yield run
 
 
 NOTES = """\
-Medians over the rounds, everyone in turn at the same store. CPU is that of whoever moves the bytes, a server's with its
-runners and programs; that of the store is not counted and takes most of the machine. Memory is that of each process,
-shared pages in proportion.
+Medians over the rounds, everyone in turn at the same store; **beside** is the median of the rounds' own ratios, more is
+better. CPU is that of whoever moves the bytes, a server's with its runners and programs. Memory is that of each
+process, shared pages in proportion.
+
+## What the figures mean
+
+*Get then put* has the whole object on disk before it writes, as a job must that splits, runs programs and merges;
+*get into put* never touches a disk and reads while it writes. The store runs on the same two cores and takes most of
+them: it, not Fanfold, is the wall of DOWNLOADING, in which a job writes as fast as obstore alone. What a job adds is
+the work between reading and writing: each byte is copied by the app and by the assembler, hashed twice for the
+manifests (1.7 GB a second here) and brought to disk twice before it counts. That is CPU, which a store on another
+machine would not share; over a link of 1 Gbit/s each way of 1 GiB alone takes 9 s.
+
+What was tried, by what it brought: the proxy that checks addresses passes bytes on inside the kernel (splice; one
+stream 0.4 to 0.8 x of obstore without it, an upload 0.7 to 1.0 x), parts of 8 MiB go up four at a time, ranges come
+with the standard library's client (a fourth of the CPU), the disk begins to write while a result is hashed (merging
+2.5 to 2.0 s), and small objects are written by one thread: eight that make files in one folder spend more CPU on its
+lock than on the network.
 """
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
+import psutil
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -30,6 +31,11 @@ class ObjectStore:
 
     url: str
     process: subprocess.Popen[bytes]
+
+    def cpu_s(self) -> float:
+        """The CPU seconds that it has taken."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def opened(self) -> S3Store:
         """A client without Fanfold."""

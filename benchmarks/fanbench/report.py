@@ -32,6 +32,8 @@ What the numbers do not show: Fanfold brings every result and every task's state
 before a task counts as done, and goes on after a crash or a power cut where it stopped. The loop, xargs and the pool
 keep nothing; GNU parallel keeps a job log, which names finished jobs but vouches for neither their results nor for what
 a power cut leaves.
+
+Other pages: [the server](benchmarks-server.md), [jobs at an object store](benchmarks-s3.md).
 """
 
 
