@@ -15,9 +15,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from fanfold.errors import OutOfSpace
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 COPY_BYTES = 8 * 1024 * 1024
 _SYNC_FILE_RANGE_WRITE = 2
@@ -60,6 +63,15 @@ class Effects:
         self.rename(part, path)
         if lasting:
             self.fsync_folder(path.parent)
+
+    def write_passing(self, path: Path, data: Buffer) -> os.stat_result:
+        """Write one of many small files; what it is then. It has its name from the start and may be lost with the
+        power: who lists such files calls `sync_disk_of` first. A file that it replaces keeps its other names."""
+        self.about_to("write", path.name)
+        with enough_space(path), _new(path) as file:
+            file.write(data)
+            file.flush()
+            return os.fstat(file.fileno())
 
     def reserve(self, path: Path, size_bytes: int) -> None:
         """Make a file that takes up `size_bytes` of its disk and holds nothing."""
@@ -157,6 +169,14 @@ class Effects:
             start_new_session=True,
             pass_fds=keep,
         )
+
+
+def _new(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "xb")
+    except FileExistsError:
+        path.unlink()
+        return open(path, "xb")
 
 
 def part_of(path: Path) -> Path:

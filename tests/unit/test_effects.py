@@ -170,3 +170,12 @@ def test_a_folder_is_removed_however_deep_and_closed_it_is(tmp_path: Path, depth
     deep(root, depth)
     Effects().remove_tree(root)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_passing_file_replaces_another_and_not_what_lies_under_its_other_names(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a longer one")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    told = Effects().write_passing(tmp_path / "a", b"new")
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"new", b"a longer one")
+    assert etag_of(told) == etag_of((tmp_path / "a").stat())
+    assert told.st_size == 3

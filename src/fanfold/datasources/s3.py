@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -155,9 +156,7 @@ class S3Family:
         return partial(self._kept, workers.submit(fetch_small, store, found), found, staging.folder / str(number))
 
     def _kept(self, coming: Future[Bytes], found: Object, path: Path) -> SourceFile:
-        with self._effects.new_file(path, lasting=False) as file:
-            file.write(coming.result())
-        return _staged(found, path)
+        return _staged(found, path, self._effects.write_passing(path, coming.result()))
 
     def _fetched(self, store: S3Store, found: Object, staging: Staging, number: int) -> SourceFile:
         large = found.size_bytes >= LARGE_BYTES and bool(found.etag)
@@ -165,7 +164,7 @@ class S3Family:
         if not (large and path.exists()):
             with self._effects.new_file(path, lasting=large) as file:
                 fetch(store, found, file.fileno(), staging.stopped)
-        return _staged(found, path)
+        return _staged(found, path, path.stat())
 
     # ---- destinations
 
@@ -221,8 +220,7 @@ class S3Family:
             abort_uploads(self._stores.guard, place, keys)
 
 
-def _staged(found: Object, path: Path) -> SourceFile:
-    info = path.stat()
+def _staged(found: Object, path: Path, info: os.stat_result) -> SourceFile:
     return SourceFile(found.name, str(path), info.st_size, etag_of(info))
 
 
