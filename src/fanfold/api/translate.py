@@ -198,6 +198,7 @@ def failure_json(job: Job, group: FailureGroup) -> dict[str, Any]:
         "count": group.count,
         "firstAt": rfc3339(group.first_at),
         "firstTaskId": TaskKey(job.id, Role.APP, group.first_index).task_id,
+        "firstLabel": group.first_label,
     }
 
 

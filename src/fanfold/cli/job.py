@@ -338,8 +338,11 @@ def failures(job_id: Id, json: Json = False) -> None:
     if json:
         print_json(list(found))
         return
-    rows = [(group.id, group.count, group.reason, group.message, group.frame, group.first_task_id) for group in found]
-    print_table(("id", "tasks", "reason", "message", "frame", "first task"), rows)
+    rows = [
+        (group.id, group.count, group.reason, group.message, group.frame, group.first_task_id, group.first_label)
+        for group in found
+    ]
+    print_table(("id", "tasks", "reason", "message", "frame", "first task", "its chunk"), rows)
 
 
 @app.command("delete")

@@ -38,7 +38,8 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failed tasks of one job that failed alike. `message`, `first_at` and `first_index` are those of the first."""
+    """Failed tasks of one job that failed alike. The message and all that begins with `first_`
+    are those of the first."""
 
     id: str
     reason: str
@@ -47,6 +48,7 @@ class FailureGroup:
     count: int
     first_at: datetime
     first_index: int
+    first_label: str = ""
 
 
 def cause_of(lines: Iterable[str]) -> Cause:

@@ -105,7 +105,7 @@ class JobConfig:
 
     def failures_allowed(self, num_tasks: int) -> int:
         """How many of `num_tasks` may fail before the job does."""
-        by_percent = int(num_tasks * self.max_failed_tasks_percent / 100)
+        by_percent = int(num_tasks * Decimal(str(self.max_failed_tasks_percent)) / 100)  # 57 of 10,000 at 0.57
         return max(self.max_failed_tasks, by_percent)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from fanfold.errors import BadInput
 from fanfold.jobs import contract
 from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
 from fanfold.jobs.encoding import chunk_json, chunk_of
+from fanfold.jobs.labels import MAX_LABELS_BYTES, read_labels, speakable
 from fanfold.jobs.lifecycle import ChunksPublished
 from fanfold.jobs.models import Job, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.reuse import result_key, reuses, work_key
@@ -22,7 +22,6 @@ from fanfold.pipeline.unwanted import Unwanted
 from fanfold.ports.datasource import SourceFile, identity
 from fanfold.runner.staging import manifest_files
 
-MAX_LABEL = 300
 NO_CHUNKS = "the partitioner made no chunks: no task ran and the assembler got an empty folder"
 
 
@@ -81,16 +80,15 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     files = {file.path: file for file in manifest_files(task.result, published)}
     sizes = {path: file.size_bytes for path, file in files.items()}
     problem = contract.chunks_problem(sizes)
-    labels = _labels(published) if contract.LABELS_FILE in sizes else []
     count = len(sizes) - (contract.LABELS_FILE in sizes)
     if count > most:
         return failed("too_many_chunks", _too_many(str(count), most))
-    if not problem and labels is None:
-        problem = f"the partitioner's {contract.LABELS_FILE} is not a JSON list of texts"
-    if not problem and labels and len(labels) != count:
-        problem = f"the partitioner's {contract.LABELS_FILE} has {len(labels)} names for {count} chunks"
     if problem:
         return failed("bad_chunks", problem)
+    try:
+        labels = _labels(published, sizes.get(contract.LABELS_FILE), count)
+    except BadInput as err:
+        return failed("bad_chunks", str(err))
     key = folder.result_key(task.attempt_key)
     chunks = (
         FileChunk(f"{key}/{name}", sizes[name], labels[index] if labels else "", files[name].sha256)
@@ -99,21 +97,12 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     return _published(job, tools, count, chunks)
 
 
-def _labels(published: Path) -> list[str] | None:
-    """The names a partitioner gave its chunks; None where they are not a list of texts."""
-    try:
-        labels = json.loads((published / contract.LABELS_FILE).read_bytes())
-    except ValueError:
+def _labels(published: Path, size_bytes: int | None, count: int) -> list[str] | None:
+    """The names a partitioner gave its chunks; None where it gave none."""
+    if size_bytes is None:
         return None
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        return None
-    return [_speakable(label[:MAX_LABEL]) for label in labels]
-
-
-def _speakable(label: str) -> str:
-    """A name that every store and terminal can take: half surrogates and control characters become `?`."""
-    text = label.encode("utf-8", "replace").decode()
-    return "".join("?" if ord(letter) < 32 or ord(letter) == 127 else letter for letter in text)
+    with open(published / contract.LABELS_FILE, "rb") as file:
+        return read_labels(file.read(MAX_LABELS_BYTES + 1), count)
 
 
 def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> StageResult:
@@ -124,7 +113,7 @@ def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> S
         plain(
             TaskKey(job.id, Role.APP, index),
             chunk=chunk,
-            label=chunk.label,
+            label=speakable(chunk.label),
             result_key=result_key(work, chunk.content),
         )
         for index, chunk in enumerate(chunks)

@@ -236,4 +236,5 @@ def group_of(first: Task, count: int) -> FailureGroup:
         count=count,
         first_at=first.ended_at or first.created_at,
         first_index=first.key.index,
+        first_label=first.label,
     )

@@ -96,6 +96,7 @@ class FailureGroup(Shape):
     count: int
     first_at: str
     first_task_id: str
+    first_label: str = ""
 
 
 class FailuresAnswer(Shape):
