@@ -52,6 +52,13 @@ class Served:
         assert ended.code == 0, ended.err
         return json.loads(ended.out)
 
+    def starts(self) -> list[str]:
+        """The starts that programs wrote down in their cache since it was last asked."""
+        [place] = self.place.glob("caches/user/*/starts")
+        found = place.read_text().split()
+        place.write_text("")
+        return found
+
     def down(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(30)
@@ -131,6 +138,58 @@ def test_a_job_fails_tells_why_and_is_retried_with_a_mended_version(served: Serv
     again = served.type("job", "retry", job, "--failure", group["id"], "--app", "picky@0.2")
     assert "round 2" in again.out
     assert served.type("job", "watch", job).code == 0
+
+
+COUNTED = """
+import os
+chunk = os.environ.get("FANFOLD_CHUNK_INDEX", "merge")
+open(os.environ["USER_CACHE_DIR"] + "/starts", "a").write(chunk + "\\n")
+"""
+BAD = (3, 20, 41, 77, 120, 150, 199)
+
+
+@pytest.mark.timeout(180)
+def test_a_retry_starts_exactly_what_failed(served: Served) -> None:
+    made = "open(os.environ['TASK_RESULTS_DIR'] + '/o', 'w').write(f'chunk {chunk}\\n')\n"
+    served.desk.block("seven", f"{COUNTED}assert int(chunk) not in {BAD}\n{made}")
+    assert served.type("app", "push", "seven", "--activate").code == 0
+    wanted = ["-p", "partitioner.num_replicas=200", "--partitioner", "replicate"]
+    config = ["-c", "maxAttempts=1", "-c", "onFailure=finish"]
+    common = ["--assembler", "concat", "--source", "bypass", *wanted, *config, "--watch"]
+    assert served.type("job", "run", "--app", "seven@0.1", *common).code == 1
+    assert Counter(served.starts()) == Counter(map(str, range(200)))
+    job = served.json("job", "list", "--state", "failed", "--limit", 1)[0]["id"]
+    served.desk.block("seven", COUNTED + made, version="0.2")
+    assert served.type("app", "push", "seven", "--activate").code == 0
+    assert served.type("job", "retry", job, "--app", "seven@0.2").code == 0
+    assert served.type("job", "watch", job).code == 0
+    assert Counter(served.starts()) == Counter(map(str, BAD))
+    assert served.type("job", "download", job, "-o", "retried").code == 0
+    [retried] = [place for place in (served.desk.path / "retried").iterdir() if place.name not in RECORDS]
+    assert retried.read_bytes() == b"".join(b"chunk %d\n" % index for index in range(200))
+    rows = json.loads((served.desk.path / "retried" / "provenance.json").read_text())["chunks"]
+    assert [row["chunk"] for row in rows if row["block"].startswith("seven@0.2")] == [*BAD]
+
+
+def test_a_changed_assembler_alone_starts_no_chunk(served: Served) -> None:
+    served.desk.block("counts", COUNTED + "open(os.environ['TASK_RESULTS_DIR'] + '/o', 'w').write(chunk)\n")
+    served.desk.block("folds", "raise SystemExit('not yet')", type="assembler")
+    assert served.type("app", "push", "counts", "--activate").code == 0
+    assert served.type("engine", "push", "folds", "--activate").code == 0
+    wanted = ["-p", "partitioner.num_replicas=9", "--partitioner", "replicate"]
+    common = ["--assembler", "folds@0.1", "--source", "bypass", *wanted, "-c", "maxAttempts=1", "--watch"]
+    assert served.type("job", "run", "--app", "counts", *common).code == 1
+    assert len(served.starts()) == 9
+    job = served.json("job", "list", "--state", "failed", "--limit", 1)[0]["id"]
+    join = COUNTED + "names = os.listdir(os.environ['RESULTS_DIR'])\n"
+    join += "open(os.environ['OUTPUT_DIR'] + '/n', 'w').write(str(len(names)))\n"
+    served.desk.block("folds", join, type="assembler", version="0.2")
+    assert served.type("engine", "push", "folds", "--activate").code == 0
+    assert served.type("job", "retry", job, "--merge-only", "--assembler", "folds@0.2").code == 0
+    assert served.type("job", "watch", job).code == 0
+    assert served.starts() == ["merge"]
+    assert served.type("job", "download", job, "-o", "merged").code == 0
+    assert (served.desk.path / "merged" / "n").read_text() == "9"
 
 
 def test_a_job_is_aborted_and_deleted(served: Served) -> None:

@@ -42,7 +42,9 @@ class Counting:
     def push_assembler(self, program: str, name: str) -> str:
         return push(self.door, name, program, "engine", type="assembler")
 
-    def run(self, chunks: int, state: str = "JOB_STATE_COMPLETE", **fields: Any) -> dict[str, Any]:
+    def run(
+        self, chunks: int, state: str = "JOB_STATE_COMPLETE", deadline_s: float = 60, **fields: Any
+    ) -> dict[str, Any]:
         counted = {"starts": str(self.starts)}
         params = {"partitioner": {"num_replicas": chunks}, "app": counted}
         if "assembler" in fields and "@" in fields["assembler"]:
@@ -50,7 +52,7 @@ class Counting:
         wanted = {"partitioner": "replicate", "assembler": "concat", "params": params} | fields
         job = draft(self.door, f"{self.app}@0.1", **wanted)
         run(self.door, job["id"])
-        return ended(self.door, job["id"], state, 60)
+        return ended(self.door, job["id"], state, deadline_s)
 
     def retry(self, job: dict[str, Any], state: str = "JOB_STATE_COMPLETE", **wish: Any) -> dict[str, Any]:
         """One further round, and what it started."""
