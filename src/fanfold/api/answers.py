@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import Request
 
 from fanfold.api.context import Services
-from fanfold.errors import BadInput, Problem
+from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
+from fanfold.jobs.models import Role, TaskKey
 
 MOST_A_PAGE = 1000
 USUAL_A_PAGE = 50
@@ -54,3 +55,11 @@ def order_of(text: str, known: dict[str, str], usual: str) -> tuple[str, bool]:
         fields = ", ".join(sorted(known))
         raise BadInput("the order is not right", [Problem("orderBy", f"found {text[:100]!r}; known are {fields}")])
     return known[name], direction == "desc"
+
+
+def app_task_key(job_id: str, task_id: str) -> TaskKey:
+    """The task that a path names, by its id or by the index of its chunk; NotFound for what names none."""
+    index = task_id.removeprefix(f"{job_id}-")
+    if not index.isascii() or not index.isdigit() or len(index) > 12:
+        raise NotFound(f"there is no task '{task_id[:100]}'")
+    return TaskKey(job_id, Role.APP, int(index))

@@ -10,6 +10,7 @@ from fastapi import Request
 from fanfold.events.hub import Hub
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor
+from fanfold.ports.replays import Replays
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.services.access import AccessService, RateLimits
@@ -39,6 +40,7 @@ class Services:
     caches: CacheService
     collector: Collector
     plans: PlanService
+    replays: Replays
     results: ResultService
     logs: LogService
     uploads: UploadService

@@ -16,6 +16,7 @@ COMMANDS = {
     "up": "fanfold.cli.up:app",
     "login": "fanfold.cli.login:app",
     "job": "fanfold.cli.job:app",
+    "task": "fanfold.cli.task:app",
     "app": "fanfold.cli.blocks:app",
     "engine": "fanfold.cli.engines:app",
     "template": "fanfold.cli.templates:app",

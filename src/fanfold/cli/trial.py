@@ -9,9 +9,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from fanfold.jobs.blocks import BlockType
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.params import params_problems, with_defaults
+from fanfold.jobs.secrets import environment_names
 from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms.process import ProcessPlatform
 from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.platform import Rules
 from fanfold.runner.process_tree import adopt_orphans
 from fanfold.runner.run import Run, folders_of, place_of
 from fanfold.runner.staging import manifest_files
@@ -39,7 +41,7 @@ from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
 from fanfold.settings import Settings
-from fanfold.wiring import environments_of
+from fanfold.wiring import environments_of, rules_of
 
 LOOK_EVERY_S = 0.2
 JOB = "trial"
@@ -47,8 +49,21 @@ HERE = place_of("here", os.getpid())
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a task of a server had: its params as they are (None: those of the options), variables of its environment,
+    and whether its secrets are asked for where the environment has none."""
+
+    params: Mapping[str, Any] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ask: bool = False
+
+
+NOTHING = Given()
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """The options of `fanfold app test`."""
+    """The options of `fanfold app test`, and for `fanfold task run` what the task was given."""
 
     app: Path
     chunk: Path
@@ -57,6 +72,7 @@ class Trial:
     timeout_s: float
     keep: bool
     as_json: bool
+    given: Given = NOTHING
 
 
 def try_app(trial: Trial) -> Exit:
@@ -66,7 +82,8 @@ def try_app(trial: Trial) -> Exit:
     place = Path(tempfile.mkdtemp(prefix="fanfold-trial-"))
     try:
         order = _order(trial, place)
-        outcome = _carried_out(order, print if not trial.as_json else _to_stderr)
+        rules = rules_of(Settings.load(environment=os.environ))
+        outcome = _carried_out(order, rules, print if not trial.as_json else _to_stderr)
         _tell(trial, outcome, folders_of(order, HERE).published)
     finally:
         if trial.keep:
@@ -83,7 +100,7 @@ def _order(trial: Trial, place: Path) -> RunOrder:
     effects = Effects()
     workspace = Workspace(place, effects)
     block = _block(trial.app, Packages(BlockFiles(place, effects, SteadyClock()), effects))
-    params = _params(block, trial.params)
+    params = trial.given.params if trial.given.params is not None else _params(block, trial.params)
     python = _python(trial, block, effects)
     workspace.job(JOB).make()
     chunk = trial.chunk.absolute()
@@ -100,10 +117,10 @@ def _order(trial: Trial, place: Path) -> RunOrder:
         entrypoint=entrypoint,
         interpreter=(python,) if entrypoint.endswith(".py") else (),
         inputs=(Input(contract.CHUNK_FILE, chunk=data),),
-        params=json.dumps(params),
+        params=json.dumps(dict(params)),
         timeout_s=trial.timeout_s,
         device=block.manifest.device,
-        secrets=CallerSecrets(os.environ).environment(JOB, block.pinned),
+        secrets=CallerSecrets(_with_asked(block) if trial.given.ask else os.environ).environment(JOB, block.pinned),
         env={
             contract.JOB_ID: JOB,
             contract.TASK_ID: task.task_id,
@@ -112,8 +129,22 @@ def _order(trial: Trial, place: Path) -> RunOrder:
             contract.ATTEMPT: "1",
             contract.SHARED_CACHE_DIR: str(workspace.shared_cache()),
             contract.USER_CACHE_DIR: str(workspace.cache(JOB)),
+            **trial.given.environment,
         },
     )
+
+
+def _with_asked(block: ReadBlock) -> Mapping[str, str]:
+    """The environment, and the values of secrets that it lacks, as a person types them: shown and kept nowhere."""
+    found = dict(os.environ)
+    for secret_id in block.manifest.secrets:
+        names_ = environment_names(secret_id)
+        if any(found.get(name) for name in names_) or not sys.stdin.isatty():
+            continue
+        import typer
+
+        found[names_[2]] = str(typer.prompt(f"value of the secret '{secret_id}'", hide_input=True, err=True))
+    return found
 
 
 def _python(trial: Trial, block: ReadBlock, effects: Effects) -> str:
@@ -148,12 +179,12 @@ def _params(block: ReadBlock, given: tuple[str, ...]) -> dict[str, Any]:
     return with_defaults(block.schema, params)
 
 
-def _carried_out(order: RunOrder, say: Callable[[str], None]) -> Outcome:
+def _carried_out(order: RunOrder, rules: Rules, say: Callable[[str], None]) -> Outcome:
     """Run to the end; Ctrl-C ends the program and all its processes."""
     adopt_orphans()
     effects = Effects()
     clock = SteadyClock()
-    platform = ProcessPlatform(effects, clock)
+    platform = ProcessPlatform(effects, clock, rules)
     run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0)
     log = _Log(order.attempt, folders_of(order, HERE).logs, say)
     with _stopped_by_signals(run):

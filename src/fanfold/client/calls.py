@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fanfold.client.answers import object_in, reading, text_in
 from fanfold.client.downloads import Download
-from fanfold.client.exchange import Answer, Call
+from fanfold.client.exchange import Answer, Call, Sink
 from fanfold.client.fields import body_of
 from fanfold.client.uploads import FileToSend
 from fanfold.wire.base import Generic
@@ -126,6 +126,11 @@ def download(link: str, sink: Download) -> Call[Path]:
         return sink.finish()
 
     return Call("GET", link, finished, signed=False, sink=sink)
+
+
+def replay(job_id: str, task: str, sink: Sink) -> Call[None]:
+    """GET /jobs/{id}/tasks/{task}/replay into a file."""
+    return Call("GET", job_path(job_id, f"tasks/{part(task)}/replay"), lambda _answer: None, sink=sink)
 
 
 def upload(link: str, file: FileToSend) -> Call[UploadAnswer]:

@@ -32,6 +32,34 @@ def is_here(path: Path, result: JobResult) -> bool:
     return _hash_of(path).hexdigest() == result.sha256
 
 
+class FileSink:
+    """A sink that writes all that comes into a file, from its start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def headers(self) -> Mapping[str, str]:
+        """Bytes as they are."""
+        return {"Accept-Encoding": "identity"}
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Start over."""
+        self.close()
+        self._file = open(self._path, "wb")  # noqa: SIM115 - open between calls, see close
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        assert self._file is not None, "a download is begun before it is written"
+        self._file.write(piece)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
 class Download:
     """A sink for one result. Bytes go to `.NAME.HASH.part`, which a later download of the same content goes on with."""
 

@@ -26,6 +26,7 @@ from fanfold.effects import Effects
 from fanfold.events.hub import Hub
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
+from fanfold.pipeline.replaying import ReplayPacker
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
@@ -111,6 +112,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         secrets=secrets,
         caches=CacheService(core.workspace.cache, core.workspace.shared_cache, effects, settings.max_upload_bytes),
         collector=Collector(files, core.workspace, use, AuditLog(SqlAccess(database), clock), effects, clock),
+        replays=ReplayPacker(core.workspace, core.sources, clock),
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
         uploads=_uploads(core, signer, url, room),

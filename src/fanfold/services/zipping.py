@@ -5,21 +5,34 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import Protocol
 
 PIECE_BYTES = 1024 * 1024
 _LARGE = 1 << 31
 
 
+class Opened(Protocol):
+    """An open file, read from its start to its end once."""
+
+    def read(self, size: int, /) -> bytes:
+        """More of it; b"" at the end."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZippedFile:
-    """A file of an archive: its path, its size in bytes, and how it is opened when its turn comes."""
+    """A file of an archive: its path, its size in bytes, how it is opened when its turn comes, and whether it is a
+    program."""
 
     name: str
     size_bytes: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], Opened]
+    executable: bool = False
 
 
 class _Passed(io.BytesIO):
@@ -43,8 +56,11 @@ def zipped(files: Iterable[ZippedFile], at: datetime) -> Iterator[bytes]:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for file in files:
             entry = zipfile.ZipInfo(file.name, max(at, at.replace(year=1980)).timetuple()[:6])
-            entry.external_attr = 0o644 << 16
-            with file.open() as source, archive.open(entry, "w", force_zip64=file.size_bytes >= _LARGE) as written:
+            entry.external_attr = (0o755 if file.executable else 0o644) << 16
+            with (
+                closing(file.open()) as source,
+                archive.open(entry, "w", force_zip64=file.size_bytes >= _LARGE) as written,
+            ):
                 while piece := source.read(PIECE_BYTES):
                     written.write(piece)
                     yield target.fetched()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from fanfold import __version__
-from fanfold.api.answers import generic, order_of, page_of
+from fanfold.api.answers import app_task_key, generic, order_of, page_of
 from fanfold.api.auth import Reader, Submitter
 from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
@@ -18,7 +18,7 @@ from fanfold.api.translate import attempt_json, data_of, failure_json, page_json
 from fanfold.api.translate_dev import template_json
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
-from fanfold.jobs.models import Job, JobState, Role, TaskKey, TaskState
+from fanfold.jobs.models import Job, JobState, TaskState
 from fanfold.ports.store import JobFilter
 from fanfold.wire.jobs import (
     DataPatch,
@@ -175,10 +175,7 @@ def tasks(request: Request, job_id: str, caller: Reader, services: With) -> Any:
 def task(job_id: str, task_id: str, caller: Reader, services: With) -> Any:
     """One task with its attempts."""
     services.jobs.get(caller.account_id, job_id)
-    index = task_id.removeprefix(f"{job_id}-")
-    if not index.isascii() or not index.isdigit() or len(index) > 12:
-        raise NotFound(f"there is no task '{task_id[:100]}'")
-    key = TaskKey(job_id, Role.APP, int(index))
+    key = app_task_key(job_id, task_id)
     found = services.store.task(key)
     return {"task": task_json(found), "attempts": [attempt_json(record) for record in services.store.attempts(key)]}
 

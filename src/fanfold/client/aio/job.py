@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from fanfold.client import calls
 from fanfold.client.aio.seams import in_thread, pause
 from fanfold.client.aio.transport import AsyncTransport
-from fanfold.client.downloads import Download, is_here, place_of
+from fanfold.client.downloads import Download, FileSink, is_here, place_of
 from fanfold.client.errors import BadAnswer
 from fanfold.client.fields import LinesWanted, LogsWanted, plain
 from fanfold.client.following import FollowedLine, followed
@@ -145,6 +145,14 @@ class AsyncJob:
         wish = {"what": what, "failure_id": failure_id, "app": app, "assembler": assembler}
         await self._transport.perform(calls.retry_job(self.id, {name: text for name, text in wish.items() if text}))
         return await self.refresh()
+
+    async def pull_task(self, task: str, archive: Path) -> None:
+        """Fetch what a task was given, by its id or the index of its chunk, as a zip archive for `fanfold task run`."""
+        sink = FileSink(archive)
+        try:
+            await self._transport.perform(calls.replay(self.id, task, sink))
+        finally:
+            sink.close()
 
     async def failures(self) -> tuple[FailureGroup, ...]:
         """Its failed tasks by what failed them, the largest group first."""
