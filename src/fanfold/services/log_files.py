@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fanfold.jobs.log_names import HEAD_BYTES, LogFile, log_file, open_name, piece_name
+from fanfold.jobs import log_names
+from fanfold.jobs.log_names import LogFile, log_file, open_name, piece_name
 from fanfold.jobs.models import AttemptKey, Role
 
 LONGEST_LINE_BYTES = 1024 * 1024
@@ -73,7 +74,7 @@ def log_of(attempt: AttemptKey, folder: Path) -> Log | None:
     except FileNotFoundError:
         is_open = (folder / open_name(attempt.name)).exists()
         return Log(attempt, folder, is_open=True) if is_open else None
-    if size_bytes < HEAD_BYTES // 2:
+    if size_bytes < log_names.HEAD_BYTES // 2:
         return Log(attempt, folder, (0,), (folder / open_name(attempt.name)).exists())
     return next((log for log in logs_of(attempt.task.job_id, folder) if log.attempt == attempt), None)
 
