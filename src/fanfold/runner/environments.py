@@ -65,11 +65,11 @@ class UvEnvironments:
         links: Sequence[str] = (),
         timeout_s: float = 900.0,
     ) -> None:
-        self._root = root
+        self._root = root.absolute()
         self._python = shutil.which(python) or python
         self._effects = effects
         self._index = index
-        self._links = tuple(links)
+        self._links = tuple(os.path.abspath(folder) for folder in links)
         self._timeout_s = timeout_s
 
     def problem(self) -> str:

@@ -52,6 +52,14 @@ def test_a_program_finds_what_its_block_requires_and_nothing_of_the_server(built
     assert built.find(["greeting"]) == environment
 
 
+def test_folders_may_be_named_from_where_the_server_is(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    near = UvEnvironments(Path("near"), sys.executable, Effects(), index="none", links=["wheels"])
+    assert near.build(["naming"], never).python.startswith(f"{tmp_path}/near/")
+
+
 def test_a_second_wish_for_the_same_takes_what_is_there(built: UvEnvironments, wheels: Path) -> None:
     first = built.build(["greeting", "naming"], never)
     for wheel in wheels.iterdir():
