@@ -46,7 +46,9 @@ _EQUAL = (other.c.result_key == tasks.c.result_key, other.c.result_key != _NONE,
 def free_to_start(now: sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Nobody runs equal work, nor will an earlier task of the same job do so: what waits for it takes its result."""
     running = sa.select(sa.literal(1)).where(*_EQUAL, other.c.state.in_(_CLAIMED)).correlate(tasks)
-    mine = (other.c.state == _SCHEDULED, other.c.job_id == tasks.c.job_id, other.c.chunk_index < tasks.c.chunk_index)
+    # Added to nothing, the job's id lets SQLite (3.40) find equals by their key instead of all that is earlier.
+    same_job = other.c.job_id + _NONE == tasks.c.job_id
+    mine = (other.c.state == _SCHEDULED, same_job, other.c.chunk_index < tasks.c.chunk_index)
     earlier = sa.select(sa.literal(1)).where(*_EQUAL, *mine, other.c.due_at <= now).correlate(tasks)
     return sa.or_(tasks.c.result_key == _NONE, tasks.c.role != _APP, ~sa.or_(running.exists(), earlier.exists()))
 
@@ -88,9 +90,10 @@ class Reusing:
         newest = newest.order_by(other.c.ended_at.desc()).limit(1).correlate(tasks)
         mine = (tasks.c.job_id == job_id, tasks.c.role == _APP, tasks.c.state == _SCHEDULED)
         here = (tasks.c.result_key != _NONE, tasks.c.chunk_index >= first, tasks.c.chunk_index < first + count)
-        query = sa.select(tasks, newest.scalar_subquery().label("donor")).where(*mine, *here)
+        is_known = sa.select(sa.literal(1)).where(*left).correlate(tasks).exists()
+        query = sa.select(tasks, newest.scalar_subquery().label("donor")).where(*mine, *here, is_known)
         with self.database.reading() as connection:
-            rows = [row for row in connection.execute(query).mappings() if row["donor"] is not None]
+            rows = connection.execute(query).mappings().all()
             donors = _by_name(connection, {str(row["donor"]) for row in rows})
         pairs = ((task_of(row), donors.get(row["donor"])) for row in rows)
         return [(task, donor) for task, donor in pairs if donor is not None]
