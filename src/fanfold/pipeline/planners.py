@@ -13,13 +13,13 @@ from fanfold.builtin.planning import InputRefused
 from fanfold.errors import BadInput
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.models import DataRef, Job
-from fanfold.net.ranges import RangeClient
 from fanfold.pipeline.tools import PieceReader, Plan, Planners
 from fanfold.ports.datasource import DataSource, SourceFile, range_request
 
 if TYPE_CHECKING:
     from fanfold.builtin.planning import Plan as BuiltinPlan
     from fanfold.builtin.planning import Source
+    from fanfold.net.ranges import RangeClient
 
 PLAN_WITHIN_S = 12 * 3600.0
 MOST_AHEAD_BYTES = 4 * 1024 * 1024
@@ -47,6 +47,8 @@ class BuiltinPlanners:
     def _opened(self, ref: DataRef, window: Window, file: SourceFile) -> LocalSource | RemoteSource:
         if not file.remote:
             return LocalSource(file)
+        from fanfold.net.ranges import RangeClient  # most jobs never need it, and it takes 30 ms
+
         request = range_request(self._sources(ref), ref, file.location)
         return RemoteSource(file, RangeClient(request, file.etag, PLAN_WITHIN_S), window)
 
