@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
@@ -270,19 +270,23 @@ class Scheduler:
         if not results:
             return False
         with self._tools.store.grouped():
-            written = [(self._advanced(job, result), result.event) for job, result in results]
+            written = [moved for job, result in results for moved in self._advanced(job, result)]
         for job, event in written:
-            if job is not None:
-                self._after(job, event)
+            self._after(job, event)
         return True
 
-    def _advanced(self, job: Job, result: StageResult) -> Job | None:
-        """The job as it was written; None where somebody else was first: the rows say what is to be done next."""
+    def _advanced(self, job: Job, result: StageResult) -> Iterator[tuple[Job, Event]]:
+        """The job as it was written, and again where its state asks for nothing but the next; nothing where somebody
+        else was first: the rows say what is to be done next."""
+        now = self._tools.clock.now()
         try:
-            return self._tools.store.advance(step(job, result.event, self._tools.clock.now(), result.tasks))
+            job = self._tools.store.advance(step(job, result.event, now, result.tasks))
+            yield job, result.event
+            if job.state is JobState.MERGED and job.paused_at is None and not is_out_of_time(job, now):
+                passed = begin_delivery(job, self._tools)
+                yield self._tools.store.advance(step(job, passed.event, now)), passed.event
         except (LostRace, IllegalMove) as err:
             log.debug("job %s: a stage came too late: %s", job.id, err)
-            return None
 
     def _after(self, job: Job, event: Event) -> None:
         self.moved.set()

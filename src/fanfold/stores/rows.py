@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from fanfold.jobs.encoding import chunk_json, chunk_of, file_json, result_json, result_of
@@ -60,30 +61,31 @@ _TOLD = ("failure_id", "exception", "frame", "block", "result_key", "reused_from
 
 def job_row(job: Job) -> dict[str, Any]:
     """All columns of a job but its tallies, which only task writes change."""
-    row = {name: getattr(job, name) for name in _PLAIN}
-    config = asdict(job.config)
-    config["max_cost"] = None if job.config.max_cost is None else str(job.config.max_cost)
-    return row | {
-        "state": job.state.value,
-        "priority": job.priority.value,
-        "retry_what": job.retry_what.value,
-        "tags": asdict(job.tags),
-        "config": config,
-        "regions": asdict(job.regions),
-        "params": _fields(job.params),
-        "data_source": _place(job.data_source),
-        "data_destination": _place(job.data_destination),
-        "state_timestamps": {state.value: at.isoformat() for state, at in job.state_timestamps.items()},
-        "blocks": None if job.blocks is None else {role.value: _fields(job.blocks.of(role)) for role in Role},
-        "warnings": list(job.warnings),
-        "records": [file_json(file) for file in job.records],
-    }
+    return {name: _column(job, name) for name in (*_PLAIN, *_ENCODED)}
 
 
 def changed_row(before: Job, after: Job) -> dict[str, Any]:
-    """The columns that differ, the revision always among them."""
-    old, new = job_row(before), job_row(after)
-    return {name: value for name, value in new.items() if name == "revision" or value != old[name]}
+    """The columns that differ, the revision always among them; what did not change is not encoded."""
+    changed = [name for name in (*_PLAIN, *_ENCODED) if getattr(before, name) != getattr(after, name)]
+    return {name: _column(after, name) for name in {"revision", *changed}}
+
+
+def _column(job: Job, name: str) -> Any:
+    value = getattr(job, name)
+    encode = _ENCODED.get(name)
+    return value if encode is None else encode(value)
+
+
+def _config(config: JobConfig) -> dict[str, Any]:
+    return asdict(config) | {"max_cost": None if config.max_cost is None else str(config.max_cost)}
+
+
+def _timestamps(times: Mapping[JobState, datetime]) -> dict[str, str]:
+    return {state.value: at.isoformat() for state, at in times.items()}
+
+
+def _blocks(blocks: JobBlocks | None) -> dict[str, Any] | None:
+    return None if blocks is None else {role.value: _fields(blocks.of(role)) for role in Role}
 
 
 def _place(ref: DataRef) -> dict[str, Any]:
@@ -92,6 +94,24 @@ def _place(ref: DataRef) -> dict[str, Any]:
 
 def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+_ENCODED: Mapping[str, Callable[[Any], Any]] = {
+    "state": attrgetter("value"),
+    "priority": attrgetter("value"),
+    "retry_what": attrgetter("value"),
+    "tags": asdict,
+    "config": _config,
+    "regions": asdict,
+    "params": _fields,
+    "data_source": _place,
+    "data_destination": _place,
+    "state_timestamps": _timestamps,
+    "blocks": _blocks,
+    "warnings": list,
+    "records": lambda records: [file_json(file) for file in records],
+}
+"""How the columns of a job are written that are not written as they are."""
 
 
 def job_of(row: Row) -> Job:
