@@ -167,3 +167,19 @@ def test_an_output_is_fetched_as_one_archive_without_a_token(counting: Counting,
     with zipfile.ZipFile(io.BytesIO(fetched.content)) as archive:
         assert sorted(archive.namelist()) == sorted(result["name"] for result in answer["results"])
         assert archive.testzip() is None
+
+
+def test_what_is_finished_of_a_failed_job_can_be_fetched(counting: Counting, tmp_path: Path, people: People) -> None:
+    counting.push(FAILS_ON_BAD)
+    config = {"maxAttempts": 1, "onFailure": "finish", "reuse": "off"}
+    job = counting.run(25, "JOB_STATE_FAILED", config=config)
+    path = f"/v1/customer/jobs/{job['id']}/results/chunks"
+    answer = counting.door.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        found = {name: archive.read(name).decode() for name in archive.namelist()}
+    good = [index for index in range(25) if index not in BAD]
+    assert found == {f"{index}/out.txt": f"chunk {index}\n" for index in good}
+    assert people.stranger.get(path).status_code == 404
+    none = draft(counting.door, f"{counting.app}@0.1")
+    assert "no chunk" in counting.door.get(f"/v1/customer/jobs/{none['id']}/results/chunks").json()["message"]

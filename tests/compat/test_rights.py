@@ -65,6 +65,7 @@ def _of_job() -> dict[str, Row]:
     for path in ("", "/results", "/tasks", "/failures", "/estimation", "/logs/download", "/logs/stream"):
         found[f"GET /v1/customer/jobs/{{job_id}}{path}"] = JOB_READ
     found["GET /v1/customer/jobs/estimation/{job_id}"] = JOB_READ
+    found["GET /v1/customer/jobs/{job_id}/results/chunks"] = JOB_READ
     for path in ("", "/replay"):
         found[f"GET /v1/customer/jobs/{{job_id}}/tasks/{{task_id}}{path}"] = Row(READ, "task")
     found["PATCH /v1/customer/jobs/{job_id}/limits"] = Row(SUBMIT, "job", {"maxConcurrency": 2})

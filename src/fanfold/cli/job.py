@@ -262,9 +262,21 @@ def results(job_id: Id, json: Json = False) -> None:
 def download(
     job_id: Id,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path("out"),
+    chunks: Annotated[
+        bool,
+        typer.Option("--chunks", help="Instead the results of finished chunks, of a failed job too."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fetch a job's output files, each checked and whole; repeat it to go on where it stopped."""
+    if chunks:
+        archive = output / "chunks.zip"
+        with connected(json) as client, busy(f"fetching {archive}"):
+            job = client.jobs.get(job_id)
+            output.mkdir(parents=True, exist_ok=True)
+            job.results.download_chunks(archive)
+        print_json({"files": [str(archive)]}) if json else print(archive)
+        return
     _fetch(job_id, output, json, quiet=False)
 
 

@@ -128,6 +128,11 @@ def download(link: str, sink: Download) -> Call[Path]:
     return Call("GET", link, finished, signed=False, sink=sink)
 
 
+def chunk_results(job_id: str, sink: Sink) -> Call[None]:
+    """GET /jobs/{id}/results/chunks into a file."""
+    return Call("GET", job_path(job_id, "results/chunks"), lambda _answer: None, sink=sink)
+
+
 def replay(job_id: str, task: str, sink: Sink) -> Call[None]:
     """GET /jobs/{id}/tasks/{task}/replay into a file."""
     return Call("GET", job_path(job_id, f"tasks/{part(task)}/replay"), lambda _answer: None, sink=sink)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from fanfold.errors import NotFound
+from fanfold.errors import NotAllowedNow, NotFound
 from fanfold.jobs.models import Job, ResultFile, Role, Task, TaskKey
 from fanfold.jobs.retention import links_end_at
 from fanfold.ports.clock import Clock
@@ -94,6 +95,26 @@ class ResultService:
         files += [(storage.records, file) for file in records]
         entries = (ZippedFile(file.path, file.size_bytes, partial(_opened, place, file.path)) for place, file in files)
         return zipped(entries, task.ended_at or task.created_at)
+
+    def finished(self, job: Job) -> Iterator[bytes]:
+        """The results of all chunks that are done, also of a job that failed, as one zip in pieces: `<index>/<file>`.
+        Before the first piece NotAllowedNow where there are none yet, NotFound where their time is over."""
+        files = self._finished(job)
+        first = next(files, None)
+        if first is None:
+            raise NotAllowedNow(f"no chunk of job '{job.id}' has left a result yet")
+        return zipped(chain([first], files), job.ended_at or self._clock.now())
+
+    def _finished(self, job: Job) -> Iterator[ZippedFile]:
+        storage = self._storage.job(job.id)
+        for found in self._store.results(job.id):
+            folder = storage.result(found.key)
+            try:
+                for file in storage.result_files(found.key, found.manifest):
+                    name = f"{found.key.task.index}/{file.path}"
+                    yield ZippedFile(name, file.size_bytes, partial(_opened, folder, file.path))
+            except FileNotFoundError as err:
+                raise NotFound(f"the results of job '{job.id}' were removed; their time is over") from err
 
     def _kept(self, job_id: str, round_: int) -> tuple[Task, tuple[ResultFile, ...]]:
         """The task that made the output of a round, and what tells of it; of an earlier round's nothing does."""

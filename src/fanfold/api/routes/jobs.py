@@ -10,7 +10,7 @@ from fanfold.api.answers import audited, generic
 from fanfold.api.auth import Submitter
 from fanfold.api.body import body_of
 from fanfold.api.context import Services, services_of
-from fanfold.api.routes import listings, replays
+from fanfold.api.routes import archives, listings
 from fanfold.api.submit import create, edit_data, job_answer, run_job
 from fanfold.api.translate import config_of, config_warnings, params_of_patch, plan_json
 from fanfold.errors import BadInput, Problem
@@ -33,7 +33,7 @@ from fanfold.wire.plans import PlanAnswer
 
 router = APIRouter(tags=["customer"])
 router.include_router(listings.router)
-router.include_router(replays.router)
+router.include_router(archives.router)
 
 With = Annotated[Services, Depends(services_of)]
 

@@ -52,6 +52,15 @@ class Results:
         in_thread(lambda: target.mkdir(parents=True, exist_ok=True))
         return tuple([self.fetch(result, target) for result in self.list()])
 
+    def download_chunks(self, archive: Path) -> None:
+        """Fetch the results of all chunks that are done, also of a job that failed, as one zip archive: a folder a
+        chunk, named by its index."""
+        sink = FileSink(archive)
+        try:
+            self._transport.perform(calls.chunk_results(self._job_id, sink))
+        finally:
+            sink.close()
+
     def fetch(self, result: JobResult, folder: Path | str) -> Path:
         """Fetch one file; its place."""
         place = place_of(Path(folder), result.name)
