@@ -45,6 +45,7 @@ class Plan:
 
 ALL = ("loop", "parallel", "xargs", "pool", "fanfold")
 TOOLS = ("parallel", "xargs", "pool", "fanfold")
+WORKERS = ("parallel", "xargs", "pool", "ray", "dask", "fanfold", "reentrant")
 
 QUICK = (
     Plan("w1", (100,), 2, ALL),
@@ -54,14 +55,14 @@ QUICK = (
     Plan("w5", (50, 200), 1, ("fanfold",)),
 )
 DEFAULT = (
-    Plan("w1", (1000,), 3, TOOLS),
+    Plan("w1", (1000,), 3, WORKERS),
     Plan("w2", (100,), 3, TOOLS),
     Plan("w3", (16,), 5, ALL),
     Plan("w4", (64,), 2, TOOLS),
     Plan("w5", GROWTH, 1, ("fanfold",)),
 )
 FULL = (
-    Plan("w1", (2000,), 3, ALL),
+    Plan("w1", (2000,), 3, WORKERS),
     Plan("w2", (200,), 3, ALL),
     Plan("w3", (16,), 5, ALL),
     Plan("w4", (64,), 3, ALL),

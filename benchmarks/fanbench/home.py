@@ -14,6 +14,7 @@ RECORDS = BENCHMARKS / "out"
 """Results as JSON lines; not tracked."""
 
 APP_REQUIREMENTS = ("numpy", "pandas")
+CLUSTER_REQUIREMENTS = (*APP_REQUIREMENTS, "ray", "distributed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,21 @@ class Home:
     def python(self) -> Path:
         """The interpreter that runs the app for all peers alike; it has numpy and pandas."""
         return self.root / "app-venv" / "bin" / "python"
+
+    @property
+    def cluster_python(self) -> Path:
+        """An interpreter with the same and Ray and Dask; made by `prepare_cluster`."""
+        return self.root / "cluster-venv" / "bin" / "python"
+
+    def prepare_cluster(self) -> None:
+        """Make it where it is missing; safe to repeat."""
+        ready = self.root / "cluster-venv" / "ready"
+        if ready.exists():
+            return
+        print("making an environment with Ray and Dask ...", flush=True)
+        subprocess.run((sys.executable, "-m", "venv", "--clear", self.cluster_python.parents[1]), check=True)
+        subprocess.run((self.cluster_python, "-m", "pip", "install", "--quiet", *CLUSTER_REQUIREMENTS), check=True)
+        ready.touch()
 
     def prepare(self) -> None:
         """Make the app's environment where it is missing; safe to repeat."""

@@ -65,6 +65,7 @@ class Bench:
         load = os.getloadavg()[0]
         log = self.home.work / f"{peer.name}.log"
         usage = measure(peer.command(run), run.work, _environment(peer, run), log, self.limit_s)
+        usage = dataclasses.replace(usage, wall_s=usage.wall_s - _start_s(run.work))
         problem = _problem(peer, run, usage, log)
         shutil.rmtree(run.work)
         shutil.rmtree(self.home.state, ignore_errors=True)
@@ -92,6 +93,12 @@ class Bench:
 def new_session() -> str:
     """A name for this session: when it began, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _start_s(work: Path) -> float:
+    """How long a peer says that its service took to be there, which is not counted."""
+    place = work / "start.json"
+    return float(json.loads(place.read_text())["start_s"]) if place.exists() else 0.0
 
 
 def _environment(peer: Peer, run: Run) -> dict[str, str]:

@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from fanbench.rounds import Record
 
 MIB = 1024 * 1024
+BESIDE = (
+    ("w1", "fanfold", "parallel", 1 / 4),
+    ("w1", "reentrant", "ray", 1.0),
+    ("w1", "reentrant", "dask", 1.0),
+    ("w2", "fanfold", "parallel", 1 / 15),
+    ("w3", "fanfold", "xargs", 1.2),
+    ("w4", "fanfold", "pool", 1.05),
+)
+"""Workload, peer, the one it is measured beside, and the most of that one's time that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,12 @@ def ratio(records: Sequence[Record], peer: str, reference: str) -> float | None:
 
 
 def peer_targets(workload: str, records: Sequence[Record]) -> Iterator[Target]:
-    """The targets beside other tools: W1 and W3 only."""
-    for name, reference, limit in (("w1", "parallel", 1.2), ("w3", "xargs", 1.5)):
-        reached = ratio(records, "fanfold", reference) if workload == name else None
+    """The targets beside other tools, as parts of their time."""
+    for name, peer, reference, limit in BESIDE:
+        reached = ratio(records, peer, reference) if workload == name else None
         if reached is not None:
-            yield Target(f"{workload.upper()}: time beside {reference}", limit, reached, "x")
+            who = "" if peer == "fanfold" else f", {peer} app"
+            yield Target(f"{workload.upper()}{who}: time beside {reference}", limit, reached, "x")
 
 
 def growth_targets(records: Sequence[Record]) -> Iterator[Target]:

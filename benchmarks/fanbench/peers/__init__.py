@@ -132,11 +132,39 @@ class PoolPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkersPeer:
+    """Ray or Dask over the app's function, on a cluster of this machine that is there before the time is taken."""
+
+    name: str
+    title: str
+    module: str
+
+    def missing(self) -> str:
+        return ""
+
+    def version(self) -> str:
+        Home.find().prepare_cluster()
+        told = f"import {self.module} as m; print(m.__name__, m.__version__)"
+        return first_line(str(Home.find().cluster_python), "-c", told)
+
+    def command(self, run: Run) -> list[str]:
+        run.home.prepare_cluster()
+        return [str(run.home.cluster_python), str(HERE / "workers.py"), self.name]
+
+    def environment(self, run: Run) -> Mapping[str, str]:
+        return {**run.environment, "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+
+    def totals(self, run: Run) -> Mapping[str, object]:
+        return _object(run.work / "totals.json")
+
+
+@dataclass(frozen=True, slots=True)
 class FanfoldPeer:
-    """The real command, as a user types it."""
+    """The real command, as a user types it; with `reentrant` the same app is run by one process chunk after chunk."""
 
     name: str = "fanfold"
     title: str = "Fanfold"
+    reentrant: bool = False
     program: Path = field(default_factory=lambda: Path(sys.executable).with_name("fanfold"))
 
     def missing(self) -> str:
@@ -148,9 +176,18 @@ class FanfoldPeer:
     def command(self, run: Run) -> list[str]:
         return [
             *(str(self.program), "run", str(run.workload.source)),
-            *("--app", str(run.workload.block), *run.workload.partitioner, "--assembler", "sum-json"),
+            *("--app", str(self._block(run)), *run.workload.partitioner, "--assembler", "sum-json"),
             *("-o", str(run.work / "out"), "--python", str(run.home.python)),
         ]
+
+    def _block(self, run: Run) -> Path:
+        if not self.reentrant:
+            return run.workload.block
+        block = run.work / "block"
+        shutil.copytree(run.workload.block, block)
+        manifest = json.loads((block / "manifest.json").read_text())
+        (block / "manifest.json").write_text(json.dumps({**manifest, "reentrant": True}))
+        return block
 
     def environment(self, run: Run) -> Mapping[str, str]:
         return {"XDG_STATE_HOME": str(run.home.state)}
@@ -182,6 +219,9 @@ PEERS: Mapping[str, Peer] = {
         ShellPeer("parallel", "GNU parallel", "parallel", "parallel"),
         ShellPeer("xargs", "xargs -P", "xargs", "findutils"),
         PoolPeer(),
+        WorkersPeer("ray", "Ray, function", "ray"),
+        WorkersPeer("dask", "Dask, function", "distributed"),
         FanfoldPeer(),
+        FanfoldPeer("reentrant", "Fanfold, re-entrant app", reentrant=True),
     )
 }
