@@ -13,7 +13,10 @@ STORES: Mapping[str, str] = {
     "postgresql": "fanfold.stores.postgres:PostgresStore",
     "sqlite": "fanfold.stores.sqlite:SqliteStore",
 }
-PLATFORMS: Mapping[str, str] = {"process": "fanfold.platforms.process:ProcessPlatform"}
+PLATFORMS: Mapping[str, str] = {
+    "container": "fanfold.platforms.container:ContainerPlatform",
+    "process": "fanfold.platforms.process:ProcessPlatform",
+}
 DATA_SOURCES: Mapping[str, str] = {
     "bucket": "fanfold.datasources.bucket:Bucket",
     "bypass": "fanfold.datasources.bypass:Bypass",

@@ -87,8 +87,11 @@ class Settings:
     max_upload_bytes: int = _said(100 * 1024**3, "Largest upload, `url` source and file of a cache, in bytes.")
     max_push_bytes: int = _said(100 * 1024**2, "Largest archive of a block that is pushed, in bytes.")
     requests_per_s: float = _said(500.0, "Requests a second that one key may make; twice as many in a burst.")
+    containers: str = _said(
+        "auto", "What runs images: 'podman', 'docker', 'auto' (the first of them that works) or 'off'."
+    )
     container_fallback: str = _said(
-        "on", "Whether blocks with a python:* image may run as plain processes: 'on' or 'off'."
+        "on", "Whether blocks whose python:* image cannot be had run as plain processes: 'on' or 'off'."
     )
     isolation: str = _said(
         "auto", "Whether programs run in a sandbox: 'auto' (where there can be one), 'required' or 'off'."
@@ -154,6 +157,7 @@ _ON_OFF = ("on", "off")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "oversize": ("wait", "clamp"),
     "container_fallback": _ON_OFF,
+    "containers": ("auto", "podman", "docker", "off"),
     "allow_private_urls": _ON_OFF,
     "full_disk": ("wait", "fail"),
     "isolation": ("auto", "required", "off"),

@@ -16,10 +16,12 @@ from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
-from fanfold.jobs.models import DataRef
+from fanfold.jobs.blocks import Manifest
+from fanfold.jobs.models import DataRef, Job, PinnedBlock
 from fanfold.pipeline.chunk_planner import SplitterPlans
 from fanfold.pipeline.environments import Interpreters
 from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.images import BlockPlatforms, FindToken, JobImages
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.planners import BuiltinPlanners
 from fanfold.pipeline.reconcile import Reconciler
@@ -27,6 +29,7 @@ from fanfold.pipeline.scheduler import Scheduler
 from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms import bubblewrap
+from fanfold.platforms.images import RuntimeImages
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.environments import Environments
@@ -77,6 +80,7 @@ class Parts:
     clock: Clock
     wake: Signal
     space: Space
+    images: JobImages
     thread: threading.Thread
     workers: ThreadPoolExecutor
     unisolated: str
@@ -98,23 +102,19 @@ def wire(
     runner: Sequence[str] = RUNNER_COMMAND,
     find_sources: FindSources | None = None,
     find_secrets: FindSecrets | None = None,
+    find_tokens: FindTokens | None = None,
 ) -> Parts:
-    """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it.
-
-    `find_sources` makes the data sources, `find_secrets` what gives programs their secrets, where they are not those
-    of `fanfold run`.
-    """
+    """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it."""
     effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
     effects.make_folder(settings.state)
     executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
     workspace = Workspace(settings.state, effects)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
-    space = _space(settings)
-    _keep_ballast(workspace, must=settings.full_disk == "fail")
+    space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
-    interpreters = Interpreters(settings.python, (sys.executable, "-P"), environments_of(settings, effects))
-    orders = OrderMaker(workspace, interpreters.command, secrets, sources)
+    platforms = _platforms(settings, workspace, find_tokens(store.database) if find_tokens else _no_token)
+    orders = OrderMaker(workspace, platforms.interpreters.command, secrets, sources, platforms.images.of)
     feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=store,
@@ -129,16 +129,15 @@ def wire(
         fail_when_full=settings.full_disk == "fail",
         max_expanded_bytes=settings.max_upload_bytes,
         shortage=space.shortage,
-        environment=interpreters.name,
-        provide=interpreters.provide,
+        environment=platforms.name,
+        provide=platforms.provide,
+        notices=platforms.images.notices,
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(BlockFiles(settings.state, effects, clock), effects))
-    validator = Validator(blocks, sources, secrets, settings.container_fallback == "on", interpreters.problem)
-    jobs = JobService(store, validator, clock, wake, room=OneDisk(space))
-    thread = threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True)
+    validator = Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
     return Parts(
         settings=settings,
         database=store.database,
@@ -148,13 +147,14 @@ def wire(
         executor=executor,
         feeder=feeder,
         scheduler=scheduler,
-        jobs=jobs,
+        jobs=JobService(store, validator, clock, wake, room=OneDisk(space)),
         planner=SplitterPlans(tools),
         clock=clock,
         wake=wake,
         space=space,
-        thread=thread,
+        thread=threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True),
         workers=workers,
+        images=platforms.images,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" else "",
     )
 
@@ -167,8 +167,9 @@ def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, run
     return executor
 
 
-def _space(settings: Settings) -> Space:
+def _space(settings: Settings, workspace: Workspace) -> Space:
     """Jobs that fail where the disk is full do not wait for room either."""
+    _keep_ballast(workspace, must=settings.full_disk == "fail")
     if settings.full_disk == "fail":
         return ENDLESS
     return DiskSpace(settings.state, settings.disk_low_bytes, settings.disk_high_bytes)
@@ -230,6 +231,19 @@ def environments_of(settings: Settings, effects: Effects) -> Environments:
     )
 
 
+def _platforms(settings: Settings, workspace: Workspace, token: FindToken) -> BlockPlatforms:
+    effects = workspace.effects
+    fetched = RuntimeImages(settings.containers, settings.state / "private-images", effects)
+    return BlockPlatforms(
+        Interpreters(settings.python, (sys.executable, "-P"), environments_of(settings, effects)),
+        JobImages(fetched, workspace, settings.container_fallback == "on", token),
+    )
+
+
+def _no_token(_job: Job, _block: PinnedBlock, _manifest: Manifest) -> None:
+    """Whoever uses `fanfold run` has signed in to registries by the runtime itself."""
+
+
 class Sources:
     """Finds the adapter of a data source or destination; each is made once."""
 
@@ -252,6 +266,8 @@ class Sources:
 
 FindSources = Callable[["Database"], Sources]
 FindSecrets = Callable[["Database"], ProgramSecrets]
+FindTokens = Callable[["Database"], FindToken]
+"""What makes sources, and gives programs and private images their secrets, where that is not as in `fanfold run`."""
 
 
 def local_sources(effects: Effects) -> Sources:

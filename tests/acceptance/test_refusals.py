@@ -130,6 +130,7 @@ def test_resume_and_force_together_are_refused(desk: Desk) -> None:
 
 
 def test_an_image_that_is_no_python_is_refused(desk: Desk) -> None:
+    desk.environment["FANFOLD_CONTAINERS"] = "off"
     app = desk.block("boxed", COPY, platform="docker", platform_config={"container": "alpine:3"})
     assert "needs the image 'alpine:3'" in refused(desk, desk.run("input.txt", "--app", app))
 

@@ -86,6 +86,7 @@ def read_all(descriptor: int) -> str:
 
 
 def test_a_container_s_image_is_replaced_with_a_notice(desk: Desk) -> None:
+    desk.environment["FANFOLD_CONTAINERS"] = "off"
     app = desk.block("boxed", COPY, platform="docker", platform_config={"container": "python:3.12"})
     ended = desk.run("input.txt", "--app", app)
     assert ended.code == 0

@@ -48,8 +48,8 @@ EFFECT_EXCEPTIONS: dict[str, str] = {
     "client/credentials.py": "the client knows nothing of the server's rooms; it writes its own small file",
     "client/downloads.py": "the client knows nothing of the server's rooms; a download appears whole",
     "client/mapping.py": "the client knows nothing of the server's rooms; without one it runs `fanfold run`",
-    "cli/diagnosis.py": "`fanfold doctor` tries other programs, outside of any job",
     "platforms/bubblewrap.py": "tries whether there can be a sandbox, and asks an interpreter where it lives",
+    "platforms/runtime.py": "asks a container runtime what it has, and has it remove what was left",
     "runner/zygote.py": "starts programs inside of sandboxes, where nothing of Fanfold is",
 }
 

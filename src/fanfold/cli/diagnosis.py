@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from fanfold import __version__
 from fanfold.cli.ending import size_of
 from fanfold.effects import Effects
 from fanfold.errors import Conflict, FanfoldError
-from fanfold.platforms import bubblewrap, cgroups, seccomp
+from fanfold.platforms import bubblewrap, cgroups, runtime, seccomp
 from fanfold.settings import state_home
 
 OLDEST_PYTHON = (3, 11)
@@ -126,17 +125,12 @@ def _limits() -> Finding:
 
 
 def _containers() -> Finding:
-    found = [name for name in ("podman", "docker") if shutil.which(name)]
-    failed = []
-    for name in found:
-        said = _tried([name, "info"])
-        if said is None:
-            return Finding("containers", State.OK, shutil.which(name) or name)
-        failed.append(f"{name}: {said}")
-    if failed:
-        return Finding("containers", State.MISSING, "; ".join(failed), "Start it, or give this user its rights.")
-    mend = "Install podman or docker, for blocks with an image of their own."
-    return Finding("containers", State.MISSING, "neither podman nor docker on PATH", mend)
+    path, problem = runtime.found(runtime.AUTO)
+    if problem:
+        mend = "Install podman or docker, or start it, for blocks with an image of their own."
+        return Finding("containers", State.MISSING, problem, mend)
+    held = "" if cgroups.tree().version or os.getuid() == 0 else "; limits are the runtime's own"
+    return Finding("containers", State.OK, f"{path}{held}")
 
 
 def _uv() -> Finding:
@@ -194,13 +188,3 @@ def _state_folder(state: Path) -> Iterator[Finding]:
         yield Finding(what, State.BROKEN, sentence, "Please report this: it is a defect of Fanfold.")
     if not broken:
         yield Finding(what, State.OK, f"{state}: every invariant holds")
-
-
-def _tried(words: list[str]) -> str | None:
-    """None where a program ended well, else the last thing it said."""
-    try:
-        ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TRIED_FOR_S)
-    except (OSError, subprocess.TimeoutExpired) as err:
-        return str(err)
-    lines = (ended.stderr or ended.stdout).strip().splitlines() or [f"exit code {ended.returncode}"]
-    return None if ended.returncode == 0 else lines[-1][:200]

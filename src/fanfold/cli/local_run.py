@@ -113,8 +113,12 @@ def _watched(wish: Wish, parts: Parts, job: Job, notices: list[str], interrupted
 
 
 def _followed(parts: Parts, job: Job, display: Display, interrupted: list[int]) -> Job:
+    told = 0
     while True:
         job = parts.store.job(job.id)
+        for warning in job.warnings[told:]:
+            display.note(warning)
+        told = len(job.warnings)
         display.show(job, progress_of(job, parts.clock.now()))
         if job.state in ENDED or interrupted:
             return job

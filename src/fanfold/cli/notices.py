@@ -3,13 +3,12 @@ may think. Notices change nothing."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 from fanfold.cli.wishes import Wish, draft_of
 from fanfold.errors import Refused
-from fanfold.jobs.blocks import GIB, BlockType, Device, Manifest, PlatformKind, read_manifest
+from fanfold.jobs.blocks import GIB, BlockType, Device, Manifest, read_manifest
 from fanfold.jobs.models import BlockTags, Job, JobParams, Role
 from fanfold.services.packages import content_sha256
 
@@ -20,8 +19,6 @@ def notices_of(job: Job, largest: Device) -> Iterator[str]:
     for role in Role:
         manifest = read_manifest(job.blocks.of(role).manifest)
         said = f"{role.value} '{manifest.name}'"
-        if manifest.platform is PlatformKind.DOCKER:
-            yield f"{said} asks for the image {manifest.image}; it runs without a container, by {_python()}"
         if manifest.device.cores > largest.cores or manifest.device.memory_bytes > largest.memory_bytes:
             yield f"{said} asks for {_size(manifest)}; this machine has {_device(largest)}, so it gets those"
 
@@ -49,10 +46,6 @@ def _changed_blocks(tags: BlockTags, job: Job) -> Iterator[str]:
         if now and now != job.blocks.of(role).sha256:
             what = f"{role.value} '{tags.of(role)}' was changed since the run began"
             yield f"{what}; it goes on with the version it began with (--force starts over with the new one)"
-
-
-def _python() -> str:
-    return f"this machine's Python {platform.python_version()}"
 
 
 def _size(manifest: Manifest) -> str:

@@ -73,7 +73,10 @@ class _Runner:
         return not self.orders or (self.took_s < SHORT_S and len(self.orders) < PACKED)
 
 
-_KEPT = ("PATH", "LANG", "TMPDIR", "HOME", "SSL_CERT_FILE")
+_KEPT = (
+    *("PATH", "LANG", "TMPDIR", "HOME", "SSL_CERT_FILE", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
+    *("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
+)
 """What runners know of the server's environment; programs are given an environment of their own."""
 
 

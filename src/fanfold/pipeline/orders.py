@@ -14,9 +14,11 @@ from fanfold.jobs.chunks import Chunk, RangeChunk
 from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, PinnedBlock, Role, Task, TaskKey
 from fanfold.jobs.reuse import reuses
 from fanfold.jobs.task_lifecycle import memory_bytes
+from fanfold.pipeline.images import INTERPRETER
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.datasource import DataSource, range_request
 from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.images import Image
 from fanfold.ports.secrets import ProgramSecrets
 
 KNOWN_AT_MOST = 1000
@@ -25,8 +27,8 @@ _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
 
 class OrderMaker:
-    """Makes orders. `interpreter` says what starts the Python files of a block. Secrets are looked up for each order
-    and kept nowhere."""
+    """Makes orders. `interpreter` says what starts the Python files of a block, `image` what it runs in. Secrets are
+    looked up for each order and kept nowhere."""
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class OrderMaker:
         interpreter: Callable[[PinnedBlock], tuple[str, ...]],
         secrets: ProgramSecrets,
         sources: Callable[[DataRef], DataSource],
+        image: Callable[[Job, Role], Image | None] = lambda _job, _role: None,
     ) -> None:
         self._workspace = workspace
         self._secrets = secrets
         self._sources = sources
         self._interpreter = interpreter
+        self._image = image
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
 
     def order(self, job: Job, task: Task) -> RunOrder:
@@ -79,6 +83,8 @@ class OrderMaker:
         assert job.blocks is not None
         block = job.blocks.of(role)
         manifest = read_manifest(block.manifest)
+        image = self._image(job, role)
+        interpreter = INTERPRETER if image is not None else self._interpreter(block)
         return RunOrder(
             attempt=_NOT_YET,
             number=0,
@@ -86,10 +92,13 @@ class OrderMaker:
             scratch=str(self._workspace.scratch),
             package=str(self._workspace.package(block.package)),
             entrypoint=manifest.entrypoint,
-            interpreter=self._interpreter(block) if manifest.entrypoint.endswith(".py") else (),
+            interpreter=interpreter if manifest.entrypoint.endswith(".py") else (),
             params=json.dumps(dict(job.params.of(role))),
             timeout_s=job.config.task_timeout_s,
+            image="" if image is None else image.id,
+            runtime="" if image is None else image.runtime,
             env={
+                **({} if image is None else image.env),
                 contract.JOB_ID: job.id,
                 contract.SHARED_CACHE_DIR: str(self._workspace.shared_cache()),
                 contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id, imported=block.imported)),

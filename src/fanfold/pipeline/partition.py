@@ -119,7 +119,7 @@ def _published(job: Job, tools: Tools, count: int, chunks: Iterator[Chunk]) -> S
         for index, chunk in enumerate(chunks)
     )
     first = job.config.canary if job.config.canary < count else 0
-    warnings = said if count else (NO_CHUNKS,)
+    warnings = (*tools.notices(job), *(said if count else (NO_CHUNKS,)))
     return StageResult(ChunksPublished(count, warnings, work=work, canary_below=first), tasks)
 
 
@@ -146,5 +146,4 @@ def _canary_again(job: Job, tools: Tools) -> int:
 
 
 def _work(job: Job, tools: Tools) -> str:
-    assert job.blocks is not None
-    return work_key(job, tools.environment(job.blocks.app)) if reuses(job) else ""
+    return work_key(job, tools.environment(job, Role.APP)) if reuses(job) else ""

@@ -82,7 +82,7 @@ def _program(job: Job, tools: Tools, role: Role) -> Told:
     """The block of this round; `environment` names all that runs it, such as the lock of what it requires."""
     assert job.blocks is not None
     block = job.blocks.of(role)
-    environment = None if block.builtin else tools.environment(block)
+    environment = None if block.builtin else tools.environment(job, role)
     return {"block": block.release, "sha256": block.sha256, "environment": environment}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.lifecycle import Event, Failed
-from fanfold.jobs.models import DataRef, Job, PinnedBlock, Role, Task, TaskKey
+from fanfold.jobs.models import DataRef, Job, Role, Task, TaskKey
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource, SourceFile
@@ -54,7 +54,8 @@ class Planners(Protocol):
 class Tools:
     """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early,
     `shortage` why the disk has no room for new work ("" where it has), `environment` what runs a block's programs, as
-    `jobs.reuse.work_key` needs it; `provide` builds what a job's blocks require."""
+    `jobs.reuse.work_key` needs it; `provide` builds and fetches what a job's blocks require, `notices` says what they
+    get instead."""
 
     store: Store
     workspace: Workspace
@@ -68,8 +69,9 @@ class Tools:
     fail_when_full: bool = False
     max_expanded_bytes: int = 100 * 1024**3
     shortage: Callable[[], str] = lambda: ""
-    environment: Callable[[PinnedBlock], str | None] = lambda _block: None
+    environment: Callable[[Job, Role], str | None] = lambda _job, _role: None
     provide: Callable[[Job, Callable[[], bool]], None] = lambda _job, _stopped: None
+    notices: Callable[[Job], tuple[str, ...]] = lambda _job: ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class JobFolder:
         self.merge_inputs = path / "merge" / "inputs.jsonl"
         self.merge_index = path / "merge" / "index.json"
         self.partition_inputs = path / "inputs.jsonl"
+        self.images = path / "images.json"
         self.source = path / "source"
         self.logs = path / "logs"
         self.records = path / "records"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from fanfold.effects import Effects
 from fanfold.jobs import contract
@@ -28,11 +29,18 @@ _INHERITED = ("PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", *co
 class ProcessPlatform:
     """Starts programs by zygotes."""
 
-    def __init__(self, effects: Effects, clock: Clock, rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        clock: Clock,
+        rules: Rules | None = None,
+        spared: Callable[[], frozenset[int]] = frozenset,
+    ) -> None:
         self._effects = effects
         self._clock = clock
         self._rules = rules or Rules()
         self._kept: dict[Walls, Prepared] = {}
+        self._spared = spared
         self._strangers = frozenset(children())
         if tree().version:
             remove_left()
@@ -81,9 +89,10 @@ class ProcessPlatform:
             prepared.let_go()
 
     def _end_others(self) -> None:
-        """End what programs left to this process: every child but zygotes and those that were there before."""
+        """End what programs left to this process: every child but zygotes, another platform's (`spared`) and those that
+        were there before."""
         zygotes = frozenset(prepared.pid for prepared in self._kept.values() if prepared.alive)
-        end_children(self._strangers | zygotes)
+        end_children(self._strangers | zygotes | self._spared())
 
     def _walled(self, walls: Walls) -> bool:
         return self._rules.isolation == "on" and not walls.trusted

@@ -49,6 +49,21 @@ def program() -> bytes:
     return _exported(filter_)
 
 
+def profile() -> dict[str, Any]:
+    """The same filter as container runtimes take it."""
+    refuse = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
+    rules: list[dict[str, Any]] = [{"names": list(REFUSED), **refuse}]
+    rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS})
+    for bit in (1 << place for place in range(32)):
+        if NAMESPACE_FLAGS & bit:
+            masked = {"index": 0, "value": bit, "valueTwo": bit, "op": "SCMP_CMP_MASKED_EQ"}
+            rules.append({"names": ["clone"], "args": [masked], **refuse})
+    for request in (TIOCSTI, TIOCLINUX):
+        masked = {"index": 1, "value": 0xFFFFFFFF, "valueTwo": request, "op": "SCMP_CMP_MASKED_EQ"}
+        rules.append({"names": ["ioctl"], "args": [masked], **refuse})
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+
+
 def _library() -> ModuleType | None:
     """pyseccomp, kept from asking ldconfig for its two libraries, which takes 0.1 s (pyseccomp 0.1.2)."""
     asked = ctypes.util.find_library

@@ -48,7 +48,8 @@ class RunOrder:
     they are many; `env` is what the contract adds to the program's environment besides folders and params,
     `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the program's run. `account` is
     whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what a warm start imports
-    before, `reentrant` that one process may run chunk after chunk.
+    before, `reentrant` that one process may run chunk after chunk. `image` is the id of the image that it runs in, ""
+    for none, and `runtime` the path of the command that makes containers.
     """
 
     attempt: AttemptKey
@@ -63,6 +64,8 @@ class RunOrder:
     trusted: bool = False
     preload: tuple[str, ...] = ()
     reentrant: bool = False
+    image: str = ""
+    runtime: str = ""
     inputs: tuple[Input, ...] = ()
     inputs_file: str = ""
     env: dict[str, str] = field(default_factory=dict)

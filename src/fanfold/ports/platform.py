@@ -45,7 +45,8 @@ class Walls:
     `owner` is the account, `trusted` says that the program is Fanfold's own. `reads` and `writes` are absolute paths
     of folders; the tasks' own folders lie below `ground`. `entry` is the Python file that may be started warm,
     "" where none; `preload` names what is imported for it beforehand, `reentrant` says that one process may
-    run it again and again. Sizes are bytes.
+    run it again and again. Sizes are bytes. `image` is the id of the image that it runs in, "" for none, and `runtime`
+    the path of the command that makes containers.
     """
 
     owner: str = ""
@@ -59,6 +60,8 @@ class Walls:
     reentrant: bool = False
     cores: float = 1.0
     memory_bytes: int = 1024 * MIB
+    image: str = ""
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)

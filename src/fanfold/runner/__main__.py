@@ -11,7 +11,7 @@ import sys
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.platforms.cgroups import step_aside
-from fanfold.platforms.process import ProcessPlatform
+from fanfold.platforms.choosing import ChosenPlatform
 from fanfold.ports.platform import Rules
 from fanfold.runner.loop import RunnerLoop, ignore_terminal_signals
 from fanfold.runner.process_tree import adopt_orphans
@@ -28,7 +28,7 @@ def serve(arguments: list[str], effects: Effects) -> None:
     channel.set_inheritable(False)
     clock = SteadyClock(arguments[4])
     rules = Rules(**json.loads(arguments[3]))
-    platform = ProcessPlatform(effects, clock, rules)
+    platform = ChosenPlatform(effects, clock, rules)
     RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules).serve()
 
 

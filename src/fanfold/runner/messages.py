@@ -56,7 +56,7 @@ _ORDER_PLAIN = (
         "params",
         "timeout_s",
     ),
-    *("hash_results", "avoid_runner", "account", "trusted", "reentrant"),
+    *("hash_results", "avoid_runner", "account", "trusted", "reentrant", "image", "runtime"),
 )
 
 

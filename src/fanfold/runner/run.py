@@ -185,6 +185,8 @@ class Run:
             reentrant=order.reentrant,
             cores=order.device.cores,
             memory_bytes=order.device.memory_bytes,
+            image=order.image,
+            runtime=order.runtime,
         )
 
     def _environment(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The inner part of a sandbox: a small process that starts programs, by a fork of itself where it can.
 
-    python zygote.py <descriptor of a socket>
+    python zygote.py <descriptor of a socket, or its path: it then sends the descriptor of the output, too>
 
 It runs on the program's own interpreter, so it imports nothing of Fanfold and little of the standard library. Orders
 come marshalled, each after its length; answers are lines of plain text, since whoever reads them must not trust them:
@@ -318,8 +318,33 @@ def raise_oom_score() -> None:
         pass
 
 
+def connected(door: str) -> int:
+    """The socket behind a path, in a container; what it sends first becomes standard output and error."""
+    import _socket
+
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    channel.connect(door)
+    _, sent, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
+    output = int.from_bytes(sent[0][2], sys.byteorder)
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    os.close(output)
+    return channel.detach()
+
+
+def leave_a_reaper() -> None:
+    """The first process of a container reaps the others and ends with its zygote, which is a child of it."""
+    zygote = os.fork()
+    while zygote:
+        ended, _ = os.wait()
+        if ended == zygote:
+            os._exit(0)
+
+
 if __name__ == "__main__":
-    _zygote = Zygote(int(sys.argv[1]))
+    if os.getpid() == 1:
+        leave_a_reaper()
+    _zygote = Zygote(int(sys.argv[1]) if sys.argv[1].isdigit() else connected(sys.argv[1]))
     _zygote.prepare()
     _order = _zygote.serve()
     if _order is not None and _zygote.pipes:

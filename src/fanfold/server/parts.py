@@ -24,8 +24,12 @@ from fanfold.datasources.upload import UploadedFile
 from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
 from fanfold.events.hub import Hub
+from fanfold.jobs.blocks import Manifest
+from fanfold.jobs.models import Job, PinnedBlock
+from fanfold.jobs.secrets import Credential
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
+from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
@@ -84,6 +88,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         effects,
         find_sources=partial(_sources, settings, effects, sealer),
         find_secrets=partial(_secrets, sealer),
+        find_tokens=partial(_tokens, sealer),
     )
     database, clock, hub = core.database, core.clock, Hub()
     secrets = _secrets(sealer, database)
@@ -99,7 +104,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     )
     blocks.sweep()
     problem = environments_of(settings, effects).problem
-    validator = Validator(blocks, core.sources, secrets, settings.container_fallback == "on", problem)
+    validator = Validator(blocks, core.sources, secrets, core.images.problem, problem)
     signer = Signer(keys.signer)
     jobs = _jobs(core, sealer, validator, room)
     services = Services(
@@ -145,6 +150,18 @@ def _uploads(core: Parts, signer: Signer, url: str, room: Room) -> UploadService
 def _secrets(sealer: Sealer, database: Database) -> SecretService:
     clock = SteadyClock()
     return SecretService(SqlSecrets(database), sealer, AuditLog(SqlAccess(database), clock), clock)
+
+
+def _tokens(sealer: Sealer, database: Database) -> FindToken:
+    """A private image is had by the token of its own block's owner, and by no one who imported the block."""
+    tokens = RegistryTokens(SqlSecrets(database), sealer, SteadyClock())
+
+    def found(job: Job, block: PinnedBlock, manifest: Manifest) -> Credential | None:
+        if not manifest.private_image or block.imported:
+            return None
+        return tokens.find(job.account_id, manifest.type, block.name, block.version)
+
+    return found
 
 
 def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Database) -> Sources:

@@ -27,21 +27,21 @@ class Blocks(Protocol):
 
 
 class Validator:
-    """Checks jobs against blocks and places. `no_environments` says why no packages can be installed, "" where they
-    can."""
+    """Checks jobs against blocks and places. `no_container` says why there can be none of an image, `no_environments`
+    why no packages can be installed, "" where there can."""
 
     def __init__(
         self,
         blocks: Blocks,
         sources: Callable[[DataRef], DataSource],
         secrets: ProgramSecrets,
-        container_fallback: bool,
+        no_container: Callable[[str], str],
         no_environments: Callable[[], str] = lambda: "",
     ) -> None:
         self._blocks = blocks
         self._secrets = secrets
         self._sources = sources
-        self._container_fallback = container_fallback
+        self._no_container = no_container
         self._no_environments = no_environments
 
     def checked(self, job: Job) -> tuple[JobBlocks, JobParams]:
@@ -79,9 +79,8 @@ class Validator:
             return [Problem(field, f"requires packages: {said}")]
         if manifest.platform is PlatformKind.PROCESS:
             return []
-        if self._container_fallback and manifest.image.split("/")[-1].split(":")[0] == "python":
-            return []
-        return [Problem(field, f"needs the image '{manifest.image}', and no container runtime is used by this release")]
+        said = self._no_container(manifest.image)
+        return [Problem(field, f"needs the image '{manifest.image}': {said}")] if said else []
 
     def _secret_problems(self, account_id: str, block: ReadBlock, role: Role) -> list[Problem]:
         try:

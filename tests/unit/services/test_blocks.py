@@ -524,7 +524,7 @@ def test_params_are_checked_against_the_schemas_of_pushed_blocks(registry: Regis
     def no_places(_: DataRef) -> Any:
         raise BadInput("no places here")
 
-    validator = Validator(registry.blocks, no_places, CallerSecrets({}), container_fallback=True)
+    validator = Validator(registry.blocks, no_places, CallerSecrets({}), no_container=lambda _image: "")
     job = replace(a_job(account_id="ann"), tags=BlockTags("a", "nope", "concat"))
     with pytest.raises(BadInput) as refused:
         validator.checked(job)

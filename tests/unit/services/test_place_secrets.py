@@ -45,7 +45,7 @@ class Place:
         self.secrets = SecretService(store, sealer, AuditLog(SqlAccess(people.database), people.clock), people.clock)
         self.store = SqlStore(people.database)
         blocks = LocalBlocks(Packages(BlockFiles(folder, Effects(), people.clock), Effects()))
-        validator = Validator(blocks, lambda ref: None, self.secrets, container_fallback=True)
+        validator = Validator(blocks, lambda ref: None, self.secrets, no_container=lambda _image: "")
         sealed = SealedPlaceSecrets(store, sealer, people.clock)
         self.jobs = JobService(self.store, validator, people.clock, ThreadSignal(), sealed)
 
