@@ -19,8 +19,9 @@ def gc(
 ) -> None:
     """Remove what no block and no job of the server needs any more (administrators).
 
-    That is archives and programs of deleted blocks, and uploads that were replaced or cut off. Files of jobs go by
-    themselves when their time is over. Safe to repeat, and while jobs run."""
+    That is archives and programs of deleted blocks, uploads that were replaced or cut off, and environments of packages
+    that no job asked for in a month. Files of jobs go by themselves when their time is over. Safe to repeat, and while
+    jobs run."""
     from fanfold.cli.ending import size_of
 
     with connected(json) as client, busy("looking for what nobody needs"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -30,3 +32,9 @@ class Environments(Protocol):
         Raises BadInput where there can be none, in the builder's words; Unavailable where an index does not answer,
         or `stopped` says so meanwhile; MissingPart where nothing is here to build it with.
         """
+
+    def old(self, before: datetime) -> Mapping[str, Path]:
+        """The environments that `build` was not asked for since `before`: lock to folder."""
+
+    def remove(self, lock: str, before: datetime) -> bool:
+        """Remove one of them; False, and it stays, where it was asked for meanwhile. Safe to be cut off."""

@@ -27,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from fanfold.effects import DISK_IS_FULL, Effects, enough_space
@@ -48,6 +49,7 @@ _UNANSWERED = re.compile(
     re.IGNORECASE,
 )
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_LOCK = re.compile("[0-9a-f]{64}")
 _numbers = itertools.count()
 
 
@@ -89,6 +91,7 @@ class UvEnvironments:
         """See `ports.environments`."""
         found = self.find(requirements)
         if found is not None:
+            os.utime(self._root / found.lock)
             return found
         if self.problem():
             raise MissingPart("packages cannot be installed: there is no uv here.", hint="Type: pip install uv")
@@ -97,6 +100,22 @@ class UvEnvironments:
             self._effects.make_folder(self._root / "locks")
             with self._held(wish, stopped):
                 return self.find(requirements) or self._built(wish, requirements, stopped)
+
+    def old(self, before: datetime) -> Mapping[str, Path]:
+        """See `ports.environments`."""
+        folders = [path for path in self._root.glob("*") if _LOCK.fullmatch(path.name)]
+        return {path.name: path for path in sorted(folders) if path.stat().st_mtime < before.timestamp()}
+
+    def remove(self, lock: str, before: datetime) -> bool:
+        """See `ports.environments`."""
+        if lock not in self.old(before):
+            return False
+        gone = self._root / f".{lock}.{os.getpid()}-{next(_numbers)}.part"
+        self._effects.rename(self._root / lock, gone)
+        for folder, _, _ in os.walk(gone):
+            os.chmod(folder, 0o700)  # nobody may write to it, not even to remove what is in it
+        self._effects.remove_tree(gone)
+        return True
 
     def _built(self, wish: str, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
         self._sweep()

@@ -31,6 +31,7 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
+from fanfold.ports.storage_use import StorageUse
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
@@ -116,7 +117,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         templates=templates,
         secrets=secrets,
         caches=CacheService(core.workspace.cache, core.workspace.shared_cache, effects, settings.max_upload_bytes),
-        collector=Collector(files, core.workspace, use, AuditLog(SqlAccess(database), clock), effects, clock),
+        collector=_collector(core, files, use),
         replays=ReplayPacker(core.workspace, core.sources, clock),
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
@@ -135,6 +136,12 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     core.feeder.listen(metrics.attempt_ended)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
     return ServerParts(core, make_app(services, metrics, hosts), first_start, sealer.mask)
+
+
+def _collector(core: Parts, files: BlockFiles, use: StorageUse) -> Collector:
+    effects, audit = core.workspace.effects, AuditLog(SqlAccess(core.database), core.clock)
+    found = environments_of(core.settings, effects)
+    return Collector(files, core.workspace, use, audit, effects, core.clock, environments=found)
 
 
 def _jobs(core: Parts, sealer: Sealer, validator: Validator, room: Room) -> JobService:

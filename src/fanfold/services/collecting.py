@@ -16,6 +16,7 @@ from pathlib import Path
 from fanfold.effects import Effects
 from fanfold.jobs.access import Caller
 from fanfold.ports.clock import Clock
+from fanfold.ports.environments import Environments
 from fanfold.ports.storage import JobStorage
 from fanfold.ports.storage_use import StorageUse
 from fanfold.services.audit import AuditLog
@@ -23,14 +24,15 @@ from fanfold.services.block_files import BlockFiles
 
 NEW_FOR = timedelta(hours=1)
 UPLOAD_NEW_FOR = timedelta(hours=24)
+ENVIRONMENT_NEW_FOR = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that nobody wants. `kind` is `block`, its archive or its program, or `upload`, one that was replaced or
-    never ended; `size_bytes` is what its files hold."""
+    """Something that nobody wants. `kind` is `block`, its archive or its program, `upload`, one that was replaced or
+    never ended, or `environment`, which no job asked for in a month; `size_bytes` is what its files hold."""
 
     kind: str
     name: str
@@ -48,6 +50,8 @@ class Collector:
         audit: AuditLog,
         effects: Effects,
         clock: Clock,
+        *,
+        environments: Environments,
     ) -> None:
         self._files = files
         self._storage = storage
@@ -55,15 +59,17 @@ class Collector:
         self._audit = audit
         self._effects = effects
         self._clock = clock
+        self._environments = environments
 
     def look(self) -> list[Garbage]:
         """What `collect` would remove now."""
         blocks = (Garbage("block", key, _size(self._files.path(key))) for key in self._unwanted_blocks())
-        return [*blocks, *(_upload(path) for path in self._unwanted_uploads())]
+        uploads = (_upload(path) for path in self._unwanted_uploads())
+        return [*blocks, *uploads, *(found for _, found in self._old_environments())]
 
     def collect(self, caller: Caller, request_id: str = "") -> list[Garbage]:
         """Remove it; what was there. Safe to repeat, and to be cut off."""
-        gone = [*self._without_blocks(), *self._without_uploads()]
+        gone = [*self._without_blocks(), *self._without_uploads(), *self._without_environments()]
         size_bytes = sum(garbage.size_bytes for garbage in gone)
         log.info("garbage was removed: %d objects, %d bytes", len(gone), size_bytes)
         told = {"count": len(gone), "bytes": size_bytes}
@@ -100,6 +106,16 @@ class Collector:
             found = _upload(path)
             self._effects.remove_file(path)
             yield found
+
+    def _old_environments(self) -> Iterator[tuple[str, Garbage]]:
+        """One that is asked for again is built again, so nothing is lost with it."""
+        for lock, folder in self._environments.old(self._clock.now() - ENVIRONMENT_NEW_FOR).items():
+            yield lock, Garbage("environment", f"environments/{lock}", _size(folder))
+
+    def _without_environments(self) -> Iterator[Garbage]:
+        for lock, found in self._old_environments():
+            if self._environments.remove(lock, self._clock.now() - ENVIRONMENT_NEW_FOR):
+                yield found
 
 
 def _upload(path: Path) -> Garbage:

@@ -16,7 +16,7 @@ class CollectRequest(Shape):
 
 
 class Garbage(Shape):
-    """Something in the storage that nobody wants: `kind` is "block" or "upload"."""
+    """Something in the storage that nobody wants: `kind` is "block", "upload" or "environment"."""
 
     kind: str
     name: str

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -233,3 +234,20 @@ def test_without_uv_the_mend_is_named(built: UvEnvironments, monkeypatch: pytest
     assert "pip install uv" in built.problem()
     with pytest.raises(MissingPart, match="pip install uv"):
         built.build(["greeting"], never)
+
+
+def test_one_that_nobody_asked_for_in_a_while_is_removed_and_one_that_was_asked_for_is_not(
+    built: UvEnvironments,
+) -> None:
+    environment = built.build(["naming"], never)
+    folder = Path(environment.python).parents[1]
+    before = datetime.now(UTC) - timedelta(days=1)
+    assert not built.old(before)
+    os.utime(folder, (0, 0))
+    assert built.old(before) == {environment.lock: folder}
+    built.build(["naming"], never)
+    assert not built.remove(environment.lock, before)
+    os.utime(folder, (0, 0))
+    assert built.remove(environment.lock, before)
+    assert built.find(["naming"]) is None
+    assert built.build(["naming"], never) == environment

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,10 +19,11 @@ from fanfold.jobs.models import DataRef
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.blocks import BlockRecord
 from fanfold.ports.uploads import Upload
+from fanfold.runner.environments import UvEnvironments
 from fanfold.services.audit import AuditLog
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.blocks import BlockService
-from fanfold.services.collecting import NEW_FOR, UPLOAD_NEW_FOR, Collector
+from fanfold.services.collecting import ENVIRONMENT_NEW_FOR, NEW_FOR, UPLOAD_NEW_FOR, Collector
 from fanfold.services.pushes import Beside
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.sealing import Sealer
@@ -56,7 +58,9 @@ class Depot:
         templates = TemplateService(SqlTemplates(database), clock)
         self.blocks = BlockService(SqlBlocks(database), templates, self.files, self.effects, clock, tokens)
         use, audit = SqlStorageUse(database), AuditLog(SqlAccess(self.people.database), clock)
-        self.collector = Collector(self.files, Workspace(root, self.effects), use, audit, self.effects, clock)
+        built = UvEnvironments(root / "environments", sys.executable, self.effects, index="none")
+        workspace = Workspace(root, self.effects)
+        self.collector = Collector(self.files, workspace, use, audit, self.effects, clock, environments=built)
 
     def push(self, program: bytes = b"1", name: str = "app") -> BlockRecord:
         manifest = {"name": name, "version": "0.1"}
@@ -274,6 +278,20 @@ def test_files_of_a_job_that_runs_are_not_looked_at(depot: Depot) -> None:
     (source / "input").write_bytes(b"abc")
     depot.age(UPLOAD_NEW_FOR)
     assert depot.collect() == set()
+
+
+def test_an_environment_goes_a_month_after_it_was_asked_for(depot: Depot) -> None:
+    folder = depot.files.path("environments") / ("a" * 64)
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "module.py").write_bytes(b"x = 1\n")
+    for path in (folder / "lib", folder):
+        path.chmod(0o555)
+    (depot.files.path("environments") / "locks").mkdir()
+    depot.age(timedelta(days=29))
+    assert depot.collect() == set()
+    depot.age(ENVIRONMENT_NEW_FOR)
+    assert depot.collect() == {f"environments/{'a' * 64}"}
+    assert [path.name for path in depot.files.path("environments").iterdir()] == ["locks"]
 
 
 def test_it_is_in_the_audit_log(depot: Depot) -> None:

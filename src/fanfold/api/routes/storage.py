@@ -21,7 +21,8 @@ Wish = Annotated[CollectRequest, Depends(body_of(CollectRequest))]
 
 @router.post("/storage/collect", response_model=CollectAnswer)
 def collect_garbage(request: Request, caller: Administrator, services: With, body: Wish) -> Any:
-    """Remove archives and programs that no block and no job needs any more, and uploads that were cut off or replaced.
+    """Remove archives and programs that no block and no job needs any more, and uploads that were cut off or replaced,
+    and environments that no job asked for in a month.
     With `dryRun` only tell them. What is new, one hour for blocks and 24 for uploads, is left alone. Safe to repeat."""
     collector = services.collector
     found = collector.look() if body.dry_run else collector.collect(caller, request.state.request_id)
