@@ -59,7 +59,7 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
     return Usage(
         exit_code=exit_code,
         wall_s=wall_s,
-        cpu_s=_children_cpu_s() - before,
+        cpu_s=_children_cpu_s() - before + sum(sampler.unpassed_s.values()),
         tree_rss_bytes=sampler.rss_bytes,
         tree_pss_bytes=sampler.pss_bytes,
         coordinator_rss_bytes=sampler.coordinator_rss_bytes,
@@ -75,6 +75,7 @@ class TreeSampler(threading.Thread):
         super().__init__(name="sampler", daemon=True)
         self.root = root
         self.rss_bytes = self.pss_bytes = self.coordinator_rss_bytes = self.processes = 0
+        self.unpassed_s: dict[int, float] = {}
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -93,6 +94,9 @@ class TreeSampler(threading.Thread):
         self.rss_bytes = max(self.rss_bytes, sum(_status_bytes(pid, "status", "VmRSS:") for pid in tree))
         self.pss_bytes = max(self.pss_bytes, sum(_status_bytes(pid, "smaps_rollup", "Pss:") for pid in tree))
         self.coordinator_rss_bytes = max(self.coordinator_rss_bytes, _status_bytes(self.root, "status", "VmHWM:"))
+        for pid in tree:
+            if _is_first_below_an_init(pid):
+                self.unpassed_s[pid] = _cpu_s(pid) or self.unpassed_s.get(pid, 0.0)
 
 
 def descendants(root: int) -> list[int]:
@@ -107,6 +111,39 @@ def descendants(root: int) -> list[int]:
     for pid in found:
         found.extend(children.get(pid, ()))
     return found
+
+
+def _is_first_below_an_init(pid: int) -> bool:
+    """Whether its parent is the init of a namespace of processes. Where such an init is killed, as sandboxes are, the
+    kernel passes the processor time of those below to nobody."""
+    own, parent = _names(pid), _names(_parent(pid))
+    return len(own) > 1 and len(parent) == len(own) and parent[-1] == "1"
+
+
+def _names(pid: int) -> list[str]:
+    """The numbers of a process, in each namespace that it is seen from."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return line.split()[1:]
+    return []
+
+
+def _parent(pid: int) -> int:
+    fields = _status_line(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process and of the children it has waited for."""
+    return sum(map(int, _status_line(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _status_line(pid: int) -> list[str]:
+    """The fields of a process's `stat` after its name; none where it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 def kill_tree(root: int) -> None:

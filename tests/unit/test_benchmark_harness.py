@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,16 @@ def test_a_ratio_compares_runs_of_the_same_round_and_leaves_wrong_ones_out() -> 
 
 
 @pytest.mark.usefixtures("harness")
+def test_a_workload_is_judged_beside_the_peer_that_its_target_names() -> None:
+    records = [record("fanfold", 0, 1.0), record("parallel", 0, 5.0), record("xargs", 0, 4.0)]
+    (target,) = module("targets").peer_targets("w1", records)
+    assert (target.reached, target.met) == (0.2, True)
+    (target,) = module("targets").peer_targets("w3", records)
+    assert (target.reached, target.met) == (0.25, True)
+    assert list(module("targets").peer_targets("w4", records)) == []
+
+
+@pytest.mark.usefixtures("harness")
 def test_growth_is_judged_between_the_sizes() -> None:
     records = [
         record("fanfold", 0, wall_s, chunks=chunks, memory_mib=memory_mib)
@@ -103,3 +114,27 @@ def test_a_command_is_measured_with_the_cpu_time_and_memory_of_its_children(tmp_
     assert usage["tree_rss_bytes"] > 64 << 20
     assert usage["coordinator_rss_bytes"] < 64 << 20
     assert usage["left_behind"] == 0
+
+
+KILLED_SANDBOX = """
+import subprocess, sys, time
+busy = "import time\\nwhile time.process_time() < 0.6: pass\\nprint(flush=True)\\ntime.sleep(60)"
+line = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--die-with-parent", sys.executable, "-c", busy]
+with subprocess.Popen(line, stdout=subprocess.PIPE) as sandbox:
+    sandbox.stdout.readline()
+    time.sleep(0.5)  # a sample is taken five times a second
+    sandbox.kill()
+"""
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_the_cpu_time_of_a_sandbox_that_is_killed_is_counted(tmp_path: Path) -> None:
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE_IN_A_PROCESS_OF_ITS_OWN, tmp_path, sys.executable, "-c", KILLED_SANDBOX],
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        capture_output=True,
+        check=True,
+    )
+    usage = json.loads(measured.stdout)
+    assert usage["exit_code"] == 0
+    assert usage["cpu_s"] >= 0.55
