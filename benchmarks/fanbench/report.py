@@ -33,7 +33,8 @@ before a task counts as done, and goes on after a crash or a power cut where it 
 keep nothing; GNU parallel keeps a job log, which names finished jobs but vouches for neither their results nor for what
 a power cut leaves.
 
-Other pages: [the server](benchmarks-server.md), [jobs at an object store](benchmarks-s3.md).
+Other pages: [where the time of a task goes](benchmarks-profile.md), [the server](benchmarks-server.md),
+[jobs at an object store](benchmarks-s3.md).
 """
 
 
