@@ -38,7 +38,8 @@ def test_a_job_is_made_uploaded_run_waited_for_and_fetched(client: Any, people: 
     job.upload(text).run({"maxAttempts": 2}).wait(progress=lambda info: looks.append(info.state))
     assert (job.state, job.info.num_chunks, job.info.actual_config["maxAttempts"]) == ("JOB_STATE_COMPLETE", 4, 2)
     assert looks[-1] == "JOB_STATE_COMPLETE"
-    [file] = job.results.download(text.parent / "out")
+    [file, record] = job.results.download(text.parent / "out")
+    assert record.name == "provenance.json"
     assert file.read_bytes() == LINES
     assert [task.chunk_index for task in job.all_tasks()] == [0, 1, 2, 3]
     assert "INFO: chunk 3" in job.log_text()
@@ -58,7 +59,7 @@ def test_the_async_client_does_the_same(people: People, text: Path) -> None:
             await (await (await job.upload(text)).run()).wait()
             jobs = [client.jobs.create(app=app, name=f"draft {number}") for number in range(5)]
             assert len({made.id for made in await asyncio.gather(*jobs)}) == 5
-            [file] = await job.results.download(text.parent / "out")
+            [file, _record] = await job.results.download(text.parent / "out")
             return file.read_bytes()
 
     assert asyncio.run(story()) == LINES

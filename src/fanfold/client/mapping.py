@@ -92,6 +92,10 @@ def _wish(  # noqa: PLR0917 - what map was told
     )
 
 
+RECORDS = ("failed.jsonl", "provenance.json")
+"""What tells of an output, and is fetched beside it."""
+
+
 def _at_server(client: Client, wish: Wish, progress: bool) -> tuple[Path, ...]:
     """Push what is local, upload the input, run, wait, download."""
     if len(wish.inputs) > 1:
@@ -107,7 +111,9 @@ def _at_server(client: Client, wish: Wish, progress: bool) -> tuple[Path, ...]:
     )
     for file in wish.inputs:
         job.upload(file)
-    return job.run().wait(progress=progress).results.download(wish.output)
+    files = job.run().wait(progress=progress).results.download(wish.output)
+    records = {wish.output / name for name in RECORDS}
+    return tuple(file for file in files if file not in records)
 
 
 def _pushed(client: Client, block: str, role: str) -> str:
