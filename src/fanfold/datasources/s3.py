@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 CHECK_WITHIN = timedelta(seconds=8)
+TRY_FOR = timedelta(seconds=5)
 KEEP_ON = timedelta(seconds=60)
 
 
@@ -96,7 +97,7 @@ class S3Family:
         def over() -> bool:
             return monotonic() > until
 
-        opened = self._stores.opened(place, CHECK_WITHIN)
+        opened = self._stores.opened(place, TRY_FOR)  # why it does not answer is told before the time is over
         with opened as store, contextlib.closing(objects(store, place, is_listing, over)) as found:
             first = next(found, None)
             if first is None and over():
