@@ -22,7 +22,7 @@ LONG_GRACE_S = 30.0
 """With this a runner that does not obey is left alone long enough to wake and speak."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runner is thought frozen after less than a second instead of five."""
     monkeypatch.setattr(local, "SILENT_S", 0.8)
@@ -68,12 +68,14 @@ def wakes_in_vain(place: Path, stops_at: int) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("stops_at", [4, 9, 16, 19, 20])
 def test_a_runner_that_freezes_and_wakes_late_changes_nothing(tmp_path: Path, stops_at: int) -> None:
     assert wakes_in_vain(tmp_path / "place", stops_at)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.heavy
 def test_a_runner_that_freezes_at_any_effect_and_wakes_late_changes_nothing(tmp_path: Path) -> None:
     stops_at = 1

@@ -61,6 +61,7 @@ class Feeder:
         self._orders = orders
         self._clock = clock
         self._lease = timedelta(seconds=lease_s)
+        self._renewed_at = clock.now()
         self._reuser = Reuser(store, workspace, clock)
         self._under_way: dict[AttemptKey, tuple[Task, int]] = {}
         self._unwritten: list[Report] = []
@@ -225,9 +226,11 @@ class Feeder:
     def renew(self, *, everyone: bool = False) -> None:
         """Extend the leases of attempts whose runners are alive, or of all after a pause of this process in which
         nobody could be heard; cancel those that may not go on."""
+        now = self._clock.now()
         alive = list(self._under_way) if everyone else self._executor.alive()
         if alive:
-            self._cancel(self._store.renew(alive, self._clock.now() + self._lease))
+            self._cancel(self._store.renew(alive, now + self._lease))
+        self._renewed_at = now
 
     def drop_ended(self) -> None:
         """End what still runs for jobs that have ended, by whosever hand; a silent runner's too."""
@@ -250,9 +253,10 @@ class Feeder:
             self._executor.cancel(listed)
 
     def expire(self) -> list[Finished]:
-        """End attempts whose lease is over: their runner is frozen or gone."""
+        """End attempts whose lease was over when the runners were last asked: theirs is frozen or gone. A pause of this
+        process since then ends no lease."""
         now = self._clock.now()
-        late = self._store.expired(now, EXPIRED_AT_ONCE)
+        late = self._store.expired(min(now, self._renewed_at), EXPIRED_AT_ONCE)
         why = "nothing was heard of its runner"
         won = self._finish(
             RunnerLost(task.attempt_key, now, runner=task.runner, reason=Reason.LEASE_EXPIRED, message=why)
