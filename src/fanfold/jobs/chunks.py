@@ -23,7 +23,7 @@ REMOTE = "remote:"
 @dataclass(frozen=True, slots=True)
 class RangeChunk:
     """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content.
-    `content` as in FileChunk."""
+    `content` as in FileChunk. Without a `location` there is no object: where the source is `bypass`."""
 
     location: str
     etag: str

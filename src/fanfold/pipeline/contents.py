@@ -29,7 +29,13 @@ def with_contents(
     """
     with closing(_Files(unwanted)) as files:
         for chunk in chunks:
-            yield replace(chunk, content=_range(chunk, identity) if chunk.remote else files.hashed(chunk))
+            yield replace(chunk, content=_named(chunk, identity, files))
+
+
+def _named(chunk: RangeChunk, identity: Callable[[str], str], files: _Files) -> str:
+    if not chunk.location:
+        return hashlib.sha256(chunk.prefix + chunk.suffix).hexdigest()
+    return _range(chunk, identity) if chunk.remote else files.hashed(chunk)
 
 
 def _range(chunk: RangeChunk, identity: Callable[[str], str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fanfold.builtin import registry
 from fanfold.builtin.planning import InputRefused
 from fanfold.errors import BadInput
+from fanfold.jobs import contract
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.models import DataRef, Job
 from fanfold.pipeline.tools import PieceReader, Plan, Planners
@@ -32,9 +33,13 @@ class BuiltinPlanners:
         self._sources = sources
 
     def plan_of(self, job: Job) -> Plan | None:
-        """See `pipeline.tools`; a `bypass` source has no bytes to plan over."""
+        """See `pipeline.tools`."""
         plan = _splitter(job).plan if _is_planned(job) else None
-        return None if plan is None else partial(_planned, plan, self.reader(job.data_source))
+        if plan is None:
+            return None
+        if job.data_source.descriptor == "bypass":
+            return partial(_planned_over_nothing, plan)
+        return partial(_planned, plan, self.reader(job.data_source))
 
     def reads_text(self, job: Job) -> bool:
         """See `pipeline.tools`."""
@@ -51,6 +56,20 @@ class BuiltinPlanners:
 
         request = range_request(self._sources(ref), ref, file.location)
         return RemoteSource(file, RangeClient(request, file.etag, PLAN_WITHIN_S), window)
+
+
+class NoSource:
+    """The one empty file that a partitioner finds where the source is `bypass`; it lies nowhere."""
+
+    name = contract.BYPASS_FILE
+    size_bytes = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class LocalSource:
@@ -123,12 +142,19 @@ class RemoteSource:
 
 
 def _is_planned(job: Job) -> bool:
-    return job.blocks is not None and job.blocks.partitioner.builtin and job.data_source.descriptor != "bypass"
+    return job.blocks is not None and job.blocks.partitioner.builtin
 
 
 def _splitter(job: Job) -> registry.BuiltinBlock:
     assert job.blocks is not None
     return registry.load("partitioner", job.blocks.partitioner.name)
+
+
+def _planned_over_nothing(
+    plan: BuiltinPlan, _files: Sequence[SourceFile], params: Mapping[str, Any]
+) -> Iterator[RangeChunk]:
+    """As `_planned`, over the file that `bypass` stands for, which is in no list of files."""
+    return _planned(plan, lambda _file: NoSource(), [SourceFile(contract.BYPASS_FILE, "", 0, "")], params)
 
 
 def _planned(

@@ -82,6 +82,8 @@ class ReplayPacker:
 
 
 def _local(chunk: RangeChunk) -> Iterator[bytes]:
+    if not chunk.location:
+        return iter((chunk.prefix, chunk.suffix))
     source = open(chunk.location, "rb")  # noqa: SIM115 - closed by the iterator
     if etag_of(os.fstat(source.fileno())) != chunk.etag:
         source.close()

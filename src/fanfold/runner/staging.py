@@ -142,6 +142,10 @@ def _fetch(request: RangeRequest, chunk: RangeChunk, place: Path, unwanted: Call
 
 def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
     effects.about_to("copy", place.name)
+    if not chunk.location:
+        with enough_space(place):
+            place.write_bytes(chunk.prefix + chunk.suffix)
+        return
     try:
         source = os.open(chunk.location, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as err:

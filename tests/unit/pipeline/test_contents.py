@@ -37,6 +37,11 @@ def test_a_chunk_is_called_by_its_bytes_wherever_they_lie(tmp_path: Path) -> Non
     assert named(chunk_of(one, 5, 0)) == [expected[3]]
 
 
+def test_a_chunk_of_no_source_is_called_by_what_stands_in_it() -> None:
+    nothing, text = RangeChunk("", "", 0, 0), RangeChunk("", "", 0, 0, b"head", b"tail")
+    assert named(nothing, text) == [hashlib.sha256(data).hexdigest() for data in (b"", b"headtail")]
+
+
 def test_a_file_that_was_changed_after_it_was_split_has_no_name(tmp_path: Path) -> None:
     path = tmp_path / "one"
     path.write_text("before")

@@ -84,6 +84,12 @@ def test_a_range_of_the_source_comes_with_what_stands_round_it(
     assert staged(tmp_path, Input("data.bin", chunk=ranged(tmp_path, **fields))) == {"data.bin": data}
 
 
+def test_a_chunk_of_no_source_is_what_stands_in_it(tmp_path: Path) -> None:
+    nothing, text = RangeChunk("", "", 0, 0), RangeChunk("", "", 0, 0, b"head", b"tail")
+    found = staged(tmp_path, Input("data.bin", chunk=nothing), Input("text.bin", chunk=text))
+    assert found == {"data.bin": b"", "text.bin": b"headtail"}
+
+
 @pytest.mark.parametrize("change", ["written", "replaced", "removed"])
 def test_a_source_that_changed_since_it_was_split_is_told(tmp_path: Path, change: str) -> None:
     chunk = ranged(tmp_path)
