@@ -22,6 +22,7 @@ from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.storage import Storage
 from fanfold.client.sync.templates import Templates
+from fanfold.client.sync.webhooks import Webhooks
 from fanfold.wire.auth import ApiKeyAnswer, AuthApiKey, AuthUser
 from fanfold.wire.base import Shape
 from fanfold.wire.dev import Block, TemplateTemplate
@@ -72,6 +73,7 @@ PLACES = (
     ("client.keys", Keys),
     ("client.secrets", Secrets),
     ("client.storage", Storage),
+    ("client.webhooks", Webhooks),
 )
 ANSWERS: tuple[type[Shape], ...] = (
     JobJob,

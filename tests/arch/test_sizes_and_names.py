@@ -6,6 +6,9 @@ import re
 from tests.arch.source import Module, modules
 
 FILE_LINES = 400
+MIGRATIONS = "stores/migrations/versions/"
+"""Made from the tables by a tool."""
+
 FUNCTION_LINES = 60
 SHORT_FUNCTION_LINES = 20
 SHORT_SHARE = 0.8
@@ -30,7 +33,8 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_no_file_is_longer_than_one_thing_needs() -> None:
-    long = {module.path: lines for module in modules() if (lines := module.text.count("\n")) > FILE_LINES}
+    written = [module for module in modules() if not module.path.startswith(MIGRATIONS)]
+    long = {module.path: lines for module in written if (lines := module.text.count("\n")) > FILE_LINES}
     assert not long, f"over {FILE_LINES} lines, look for the second noun: {long}"
 
 

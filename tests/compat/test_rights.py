@@ -27,7 +27,8 @@ class Row:
     """Who may call a route, whose id its path holds, and what a call sends.
 
     `thing` is "" for a route without an id. `job_in_body`: the id is there instead. `server_wide`: what
-    administrators reach whosever it is.
+    administrators reach whosever it is. `calls_out`: a call that is allowed leaves the machine, and is made with an id
+    that nothing has.
     """
 
     right: Right
@@ -35,6 +36,7 @@ class Row:
     body: object = None
     job_in_body: bool = False
     server_wide: bool = False
+    calls_out: bool = False
 
 
 JOB_READ = Row(READ, "job")
@@ -93,7 +95,7 @@ def _of_blocks() -> dict[str, Row]:
     return found | {f"POST {path}/{{template_id}}/{verb}": Row(DEVELOP, TEMPLATE) for verb in verbs}
 
 
-SECRET = "secret"
+SECRET, WEBHOOK = "secret", "webhook"
 
 
 def _of_secrets() -> dict[str, Row]:
@@ -106,6 +108,18 @@ def _of_secrets() -> dict[str, Row]:
         f"DELETE {path}/{{secret_type}}/{{secret_id}}": Row(DEVELOP, SECRET),
         f"POST {path}/{{secret_type}}/{{secret_id}}/grants": Row(DEVELOP, SECRET, {"block": "list-files"}),
         f"DELETE {path}/{{secret_type}}/{{secret_id}}/grants": Row(DEVELOP, SECRET, {"block": "list-files"}),
+    }
+
+
+def _of_webhooks() -> dict[str, Row]:
+    path = "/v1/customer/webhooks"
+    return {
+        f"GET {path}": Row(DEVELOP),
+        f"POST {path}": Row(DEVELOP, body={"url": "ftp://nowhere"}),
+        f"DELETE {path}/{{webhook_id}}": Row(DEVELOP, WEBHOOK),
+        f"GET {path}/{{webhook_id}}/deliveries": Row(DEVELOP, WEBHOOK),
+        f"POST {path}/{{webhook_id}}/replay": Row(DEVELOP, WEBHOOK, {}),
+        f"POST {path}/{{webhook_id}}/test": Row(DEVELOP, WEBHOOK, calls_out=True),
     }
 
 
@@ -137,6 +151,7 @@ ROWS: dict[str, Row] = {
     **_of_blocks(),
     **_of_access(),
     **_of_secrets(),
+    **_of_webhooks(),
     "GET /v1/customer/jobs": Row(READ),
     "POST /v1/customer/jobs": Row(SUBMIT, body={}),
     "POST /v1/customer/jobs/filter": Row(READ, body={}),
@@ -195,7 +210,8 @@ def test_a_role_may_what_its_rights_say_with_its_own(people: People, route: str)
     row = ROWS[route]
     statuses = {role: _sent_own(people, route, role).status_code for role in UserRole}
     for role, status in statuses.items():
-        assert status in (DONE[route.endswith("/import")] if row.right in RIGHTS[role] else (403,)), statuses
+        done = DONE[route.endswith("/import") or row.calls_out]
+        assert status in (done if row.right in RIGHTS[role] else (403,)), statuses
 
 
 @pytest.mark.parametrize("route", sorted(WITH_ID))
@@ -269,6 +285,7 @@ def _own(people: People, thing: str, role: UserRole) -> str:
         ENGINE: lambda: push(owner, fresh("engine"), group="engine"),
         TEMPLATE: lambda: _template(owner),
         SECRET: lambda: _secret(owner),
+        WEBHOOK: lambda: _webhook(owner),
         "key": lambda: _key(people, people.ids[OURS, role]),
         "account": lambda: OURS,
         "user": lambda: people.ids[OURS, UserRole.VIEWER],
@@ -287,6 +304,7 @@ def _foreign(people: People, thing: str) -> str:
         ENGINE: lambda: push(owner, "their-engine", group="engine"),
         TEMPLATE: lambda: _template(owner),
         SECRET: lambda: _secret(owner),
+        WEBHOOK: lambda: _webhook(owner),
         "key": lambda: _key(people, people.ids[THEIRS, UserRole.DEVELOPER]),
         "account": lambda: THEIRS,
         "user": lambda: people.ids[THEIRS, UserRole.VIEWER],
@@ -305,6 +323,11 @@ def _secret(owner: httpx.Client) -> str:
     wanted = {"secret": {"id": name, "secretType": "other"}, "secretKey": "what nobody may see"}
     json_of(owner.post("/v1/auth/secrets", json=wanted))
     return name
+
+
+def _webhook(owner: httpx.Client) -> str:
+    made: Any = json_of(owner.post("/v1/customer/webhooks", json={"url": "https://1.1.1.1/never"}))
+    return str(made["webhook"]["id"])
 
 
 def _key(people: People, user_id: str) -> str:
@@ -326,7 +349,8 @@ def _like(thing: str) -> str:
 def _sent_own(people: People, route: str, role: UserRole) -> httpx.Response:
     """The call of a route about the caller's own thing, with a token of its own where it may end with the call."""
     row = ROWS[route]
-    identity = _own(people, row.thing, role) if row.right in RIGHTS[role] else MADE_UP
+    allowed = row.right in RIGHTS[role] and not row.calls_out
+    identity = _own(people, row.thing, role) if allowed else MADE_UP
     if "signout" not in route:
         return _sent(people.door(role), route, identity)
     with people.server.door(people.keys[OURS, role]) as door:
@@ -343,7 +367,7 @@ def _sent(door: httpx.Client, route: str, identity: str) -> httpx.Response:
 def _path(operation: Operation, identity: str) -> str:
     path = operation.path.replace("{task_id}", f"{identity}-0").replace("{round_}", "1").replace("{name}", "x")
     path = path.replace("{secret_type}", "other")
-    for name in ("job_id", "tag", "template_id", "key_id", "secret_id", "account_id", "user_id", "path"):
+    for name in ("job_id", "tag", "template_id", "key_id", "secret_id", "webhook_id", "account_id", "user_id", "path"):
         path = path.replace(f"{{{name}}}", identity)
     return path
 
@@ -356,6 +380,8 @@ def _seen(people: People, thing: str, identity: str) -> object:
         return json_of(people.root.get("/v1/auth/api_keys", params={"userId": people.ids[THEIRS, UserRole.DEVELOPER]}))
     if thing == SECRET:
         return json_of(people.stranger.get("/v1/auth/secrets"))
+    if thing == WEBHOOK:
+        return json_of(people.stranger.get("/v1/customer/webhooks"))
     door = people.root if thing in ("account", "user") else people.stranger
     group = "auth" if thing in ("account", "user") else "dev"
     return json_of(door.get(f"/v1/{group}/{thing}s/{identity}"))

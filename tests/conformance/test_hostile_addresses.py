@@ -191,6 +191,16 @@ def test_a_hostile_host_is_refused_by_its_rule_through_every_door(
     assert not [asked for asked in server.asked if "/go" not in asked.splitlines()[0]]
 
 
+@pytest.mark.parametrize(("host", "rule"), HOSTS)
+def test_a_hostile_host_is_told_nothing_by_webhooks(server: LyingServer, host: str, rule: str) -> None:
+    """When one is made, and at every message, since names change."""
+    http, url = GuardedHttp(AddressGuard()), server.url("/secret", host)
+    for call in (http.check, lambda url: http.post(url, {}, b"{}")):
+        with pytest.raises(BadInput, match=f", which is {re.escape(rule)};|{OCTAL}"):
+            call(url)
+    assert server.asked == []
+
+
 URLS = [
     ("file:///etc/passwd", "scheme 'file'"),
     ("ftp://127.0.0.1/x", "scheme 'ftp'"),

@@ -11,7 +11,7 @@ from fanfold.api import docs, problems
 from fanfold.api.context import Services
 from fanfold.api.hosts import HostGuard
 from fanfold.api.metrics import Metrics
-from fanfold.api.routes import auth, dev, events, files, jobs, logs, meta, wallet
+from fanfold.api.routes import auth, dev, events, files, jobs, logs, meta, wallet, webhooks
 from fanfold.api.watch import Watch
 from fanfold.errors import FanfoldError
 from fanfold.wire.base import Detail
@@ -29,7 +29,7 @@ def make_app(services: Services, metrics: Metrics, hosts: HostGuard) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
-    for routes in (jobs, logs, events):
+    for routes in (jobs, logs, events, webhooks):
         app.include_router(routes.router, prefix="/v1/customer")
         app.include_router(routes.router, prefix="/v1/computing", include_in_schema=False)
     app.include_router(auth.router, prefix="/v1/auth")

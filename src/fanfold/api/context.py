@@ -25,6 +25,7 @@ from fanfold.services.results import ResultService
 from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
 from fanfold.services.uploads import UploadService
+from fanfold.services.webhooks import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Services:
     results: ResultService
     logs: LogService
     uploads: UploadService
+    webhooks: WebhookService
     idempotency: IdempotencyService
     store: Store
     executor: Executor

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from fanfold.ports.executor import Executor
 from fanfold.ports.store import Finished, Store
+from fanfold.ports.webhooks import Told
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
@@ -37,6 +38,9 @@ class Metrics:
             buckets=TASK_S,
             registry=self._registry,
         )
+        self._webhooks = Counter(
+            "fanfold_webhook_attempts", "Messages sent to webhooks.", ["outcome"], registry=self._registry
+        )
         self._registry.register(_Standing(store, executor))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -52,6 +56,10 @@ class Metrics:
         self._task_s.labels(type(outcome).__name__).observe((outcome.at - outcome.started_at).total_seconds())
         if before.due_at is not None:
             self._queue_s.observe(max(0.0, (outcome.started_at - before.due_at).total_seconds()))
+
+    def webhook_told(self, told: Told) -> None:
+        """Count one attempt to deliver a message; pending: it is tried again."""
+        self._webhooks.labels(told.state.value).inc()
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "template": "fanfold.cli.templates:app",
     "key": "fanfold.cli.keys:app",
     "secret": "fanfold.cli.secrets:app",
+    "webhook": "fanfold.cli.webhooks:app",
     "datasource": "fanfold.cli.datasource:app",
     "gc": "fanfold.cli.gc:app",
     "wallet": "fanfold.cli.wallet:app",

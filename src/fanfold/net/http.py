@@ -22,6 +22,9 @@ from fanfold.net.connect import CONTENT_RANGE, LIMITS, MOST_REDIRECTS, checked_p
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"fanfold/{__version__}"}
 _SCHEMES = ("http", "https")
 
+POST_S = 10.0
+"""A message is delivered within so many seconds, or not at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -77,6 +80,24 @@ class GuardedHttp:
                 yield _fetched(response, url, part)
             finally:
                 response.close()
+
+    def check(self, url: str) -> None:
+        """Raise BadInput for a URL, or an address behind it, that is never connected to; Unavailable where its name
+        cannot be looked up just now."""
+        parsed = check_url(url)
+        self.guard.addresses(parsed.raw_host.decode(), parsed.port or (443 if parsed.scheme == "https" else 80))
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """POST to a URL; the status of the answer, whose body is not read and whose redirects are not followed.
+
+        Raises BadInput for a URL or address that is never connected to, Unavailable where no answer came in time.
+        """
+        request = httpx.Request("POST", check_url(url), headers={**_HEADERS, **headers}, content=body)
+        pool = checked_pool(self.guard, POST_S)
+        with pool, _translated(url), httpx.Client(transport=_Transport(pool), trust_env=False) as client:
+            response = client.send(request, stream=True, follow_redirects=False)
+            response.close()
+            return response.status_code
 
 
 def basic_auth(user: str, password: str) -> dict[str, str]:
@@ -189,7 +210,7 @@ class _Transport(httpx.BaseTransport):
         url = request.url
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         sent = httpcore.Request(
-            request.method, target, headers=request.headers.raw, content=b"", extensions={"timeout": LIMITS}
+            request.method, target, headers=request.headers.raw, content=request.read(), extensions={"timeout": LIMITS}
         )
         got = self._pool.handle_request(sent)
         assert isinstance(got.stream, Iterable)

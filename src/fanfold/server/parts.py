@@ -14,6 +14,7 @@ from fanfold.api.app import make_app
 from fanfold.api.context import Services
 from fanfold.api.hosts import HostGuard
 from fanfold.api.metrics import Metrics
+from fanfold.api.translate_events import event_json
 from fanfold.clocks import SteadyClock
 from fanfold.datasources.bucket import Bucket
 from fanfold.datasources.bypass import Bypass
@@ -24,6 +25,7 @@ from fanfold.datasources.upload import UploadedFile
 from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
 from fanfold.events.hub import Hub
+from fanfold.events.webhooks import Courier
 from fanfold.jobs.blocks import Manifest
 from fanfold.jobs.models import Job, PinnedBlock
 from fanfold.jobs.secrets import Credential
@@ -32,6 +34,7 @@ from fanfold.net.http import GuardedHttp
 from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
 from fanfold.ports.storage_use import StorageUse
+from fanfold.ports.store import EventRecord
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
@@ -56,7 +59,9 @@ from fanfold.services.signing import Signer
 from fanfold.services.templates import TemplateService
 from fanfold.services.uploads import UploadService
 from fanfold.services.validation import Validator
+from fanfold.services.webhooks import WebhookService, message
 from fanfold.settings import Settings
+from fanfold.signals import ThreadSignal
 from fanfold.stores.access import SqlAccess
 from fanfold.stores.blocks import SqlBlocks
 from fanfold.stores.database import Database
@@ -65,6 +70,7 @@ from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.storage_use import SqlStorageUse
 from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
+from fanfold.stores.webhooks import SqlWebhooks
 from fanfold.wiring import Parts, Sources, environments_of, wire
 
 
@@ -75,6 +81,7 @@ class ServerParts:
     core: Parts
     app: FastAPI
     first_start: FirstStart
+    courier: Courier
     mask: Callable[[str], str]
 
 
@@ -108,6 +115,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     validator = Validator(blocks, core.sources, secrets, core.images.problem, problem)
     signer = Signer(keys.signer)
     jobs = _jobs(core, sealer, validator, room)
+    webhooks = _webhooks(core, sealer)
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
@@ -122,6 +130,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         results=ResultService(core.store, core.workspace, clock, signer, url),
         logs=LogService(core.store, core.workspace),
         uploads=_uploads(core, signer, url, room),
+        webhooks=webhooks,
         idempotency=IdempotencyService(SqlIdempotency(database), clock),
         store=core.store,
         executor=core.executor,
@@ -134,8 +143,40 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
+    courier = _courier(core, webhooks, metrics)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
-    return ServerParts(core, make_app(services, metrics, hosts), first_start, sealer.mask)
+    return ServerParts(core, make_app(services, metrics, hosts), first_start, courier, sealer.mask)
+
+
+def _webhooks(core: Parts, sealer: Sealer) -> WebhookService:
+    database, audit = core.database, AuditLog(SqlAccess(core.database), core.clock)
+    http = GuardedHttp(_guard(core.settings))
+    return WebhookService(
+        SqlWebhooks(database),
+        SqlSecrets(database),
+        sealer,
+        audit,
+        core.clock,
+        post=http.post,
+        check=http.check,
+        newest=core.store.last_event,
+    )
+
+
+def _courier(core: Parts, webhooks: WebhookService, metrics: Metrics) -> Courier:
+    def body(event: EventRecord) -> bytes:
+        return message(event.name, event.at, event_json(event))
+
+    store = SqlWebhooks(core.database)
+    courier = Courier(store, core.store.last_event, body, webhooks.send, core.clock, ThreadSignal())
+    webhooks.changed = courier.changed
+    core.database.listen(courier.committed)
+    courier.listen(metrics.webhook_told)
+    return courier
+
+
+def _guard(settings: Settings) -> AddressGuard:
+    return AddressGuard(allow_private=settings.allow_private_urls == "on")
 
 
 def _collector(core: Parts, files: BlockFiles, use: StorageUse) -> Collector:
@@ -174,7 +215,7 @@ def _tokens(sealer: Sealer, database: Database) -> FindToken:
 def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Database) -> Sources:
     """The places a server knows: only the folders of this machine that its settings name."""
     folders = tuple(Path(folder) for folder in settings.local_folders.split(":") if folder)
-    guard = AddressGuard(allow_private=settings.allow_private_urls == "on")
+    guard = _guard(settings)
     http, secrets = GuardedHttp(guard), _secrets(sealer, database)
     family = S3Family(effects, guard, secrets, settings.max_upload_bytes)
     return Sources(

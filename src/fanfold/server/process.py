@@ -47,10 +47,12 @@ def serve(
     server = _Server(config, parts, settings.drain_timeout_s, tell)
     try:
         parts.core.thread.start()
+        parts.courier.start()
         if parts.core.unisolated:
             log.warning("programs run without a sandbox", why=parts.core.unisolated)
         server.run(sockets=[listener])
     finally:
+        parts.courier.close()
         parts.core.close()
         listener.close()
 

@@ -1,4 +1,5 @@
-"""The tables of a server: accounts, users, keys, tokens, audit, secrets, blocks, templates, uploads, idempotency."""
+"""The tables of a server: accounts, users, keys, tokens, audit, secrets, blocks, templates, uploads, idempotency,
+webhooks."""
 
 from __future__ import annotations
 
@@ -190,4 +191,32 @@ idempotency = sa.Table(
     sa.Column("body", sa.Text),
     _time("at", nullable=False),
     sa.Index("idempotency_by_time", "at"),
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    _text("id", primary_key=True),
+    _text("account_id"),
+    _text("url"),
+    _json("events"),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    _text("off"),
+    _time("created_at", nullable=False),
+    sa.Index("webhooks_by_account", "account_id"),
+)
+
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    _text("webhook_id", primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    _text("state"),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    _time("due_at"),
+    sa.Column("status", sa.Integer),
+    _text("error"),
+    _time("ended_at"),
+    sa.Index("webhook_deliveries_by_due_time", "due_at"),
+    sa.Index("webhook_deliveries_by_end", "ended_at"),
 )

@@ -12,8 +12,7 @@ from fanfold.api import sse
 from fanfold.api.answers import MOST_A_PAGE, USUAL_A_PAGE
 from fanfold.api.auth import Reader
 from fanfold.api.context import Services, services_of
-from fanfold.api.translate import rfc3339
-from fanfold.errors import BadInput, Problem
+from fanfold.api.translate_events import event_json, position
 from fanfold.events.stream import EventFeed
 from fanfold.ports.store import EventRecord
 from fanfold.wire.events import EventsAnswer
@@ -40,7 +39,7 @@ async def events(
     """A page of events after a number, or, with `Accept: text/event-stream`, every event as it happens: the stream
     resumes at `Last-Event-ID` (or `after`) without a gap, and begins now where neither is given."""
     feed = EventFeed(services.store, services.hub)
-    seen = _number(request.headers.get("last-event-id", "") or after)
+    seen = position(request.headers.get("last-event-id", "") or after, "after")
     if not sse.wanted(request):
         return await asyncio.to_thread(_page, feed, caller.account_id, seen or 0, limit, job_id)
     start = await asyncio.to_thread(feed.start, seen)
@@ -55,35 +54,14 @@ async def _messages(batches: AsyncIterator[list[EventRecord]], start: int) -> As
         if not batch:
             yield sse.SIGN_OF_LIFE
         else:
-            yield "".join(sse.message(_json(event), _kind(event), str(event.seq)) for event in batch)
+            yield "".join(sse.message(event_json(event), _kind(event), str(event.seq)) for event in batch)
 
 
 def _page(feed: EventFeed, account_id: str, after: int, limit: int, job_id: str) -> dict[str, Any]:
     found, more = feed.page(account_id, after, limit, job_id)
     last = found[-1].seq if found else after
-    return {"data": [_json(event) for event in found], "next": str(last), "hasNext": more}
+    return {"data": [event_json(event) for event in found], "next": str(last), "hasNext": more}
 
 
 def _kind(event: EventRecord) -> str:
     return "task" if event.task else "job"
-
-
-def _json(event: EventRecord) -> dict[str, Any]:
-    return {
-        "id": str(event.seq),
-        "at": rfc3339(event.at),
-        "jobId": event.job_id,
-        "taskId": event.task,
-        "name": event.name,
-        "state": event.state,
-        "data": event.data,
-    }
-
-
-def _number(text: str) -> int | None:
-    """The number of an event; None for ""."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
-        raise BadInput("the position is not right", [Problem("after", f"expected an event's id, found {text[:20]!r}")])
-    return int(text)

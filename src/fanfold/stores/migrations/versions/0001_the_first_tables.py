@@ -25,6 +25,8 @@ def upgrade() -> None:
     _tokens()
     _uploads()
     _users()
+    _webhook_deliveries()
+    _webhooks()
 
 
 def _accounts() -> None:
@@ -197,7 +199,9 @@ def _jobs() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        *(sa.Column(name, sa.BigInteger(), nullable=True) for name in ("due_at", "deadline_at", "paused_at")),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("deadline_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("abort_asked_by", sa.Text(), nullable=False),
         sa.Column("state_timestamps", sa.JSON(), nullable=False),
         sa.Column("blocks", sa.JSON(), nullable=True),
@@ -230,7 +234,6 @@ def _jobs() -> None:
         ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"],
         unique=False,
         sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
     )
 
 
@@ -318,7 +321,6 @@ def _tasks() -> None:
         ["result_key", "state", "ended_at"],
         unique=False,
         sqlite_where=sa.text("result_key <> ''"),
-        postgresql_where=sa.text("result_key <> ''"),
     )
     op.create_index("tasks_by_state", "tasks", ["job_id", "state", "role", "chunk_index"], unique=False)
 
@@ -380,3 +382,35 @@ def _users() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("users_by_account", "users", ["account_id"], unique=False)
+
+
+def _webhook_deliveries() -> None:
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("webhook_id", "seq"),
+    )
+    op.create_index("webhook_deliveries_by_due_time", "webhook_deliveries", ["due_at"], unique=False)
+    op.create_index("webhook_deliveries_by_end", "webhook_deliveries", ["ended_at"], unique=False)
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("off", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("webhooks_by_account", "webhooks", ["account_id"], unique=False)
