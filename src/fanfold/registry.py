@@ -13,6 +13,7 @@ STORES: Mapping[str, str] = {
     "postgresql": "fanfold.stores.postgres:PostgresStore",
     "sqlite": "fanfold.stores.sqlite:SqliteStore",
 }
+BLOBS: Mapping[str, str] = {"files": "fanfold.blobs.files:FileBlobs"}
 PLATFORMS: Mapping[str, str] = {
     "container": "fanfold.platforms.container:ContainerPlatform",
     "process": "fanfold.platforms.process:ProcessPlatform",

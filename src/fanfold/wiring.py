@@ -30,6 +30,7 @@ from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms import bubblewrap
 from fanfold.platforms.images import RuntimeImages
+from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.environments import Environments
@@ -42,6 +43,7 @@ from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
 from fanfold.runner.environments import UvEnvironments
+from fanfold.runner.storage import storage_at
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.disk_space import ENDLESS, DiskSpace
@@ -109,7 +111,7 @@ def wire(
     effects.make_folder(settings.state)
     executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
-    workspace = Workspace(settings.state, effects)
+    workspace = Workspace(settings.state, effects, storage_at(BlobPlace(), effects, settings.state))
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
@@ -121,7 +123,7 @@ def wire(
         workspace=workspace,
         clock=clock,
         sources=sources,
-        planners=BuiltinPlanners(sources),
+        planners=BuiltinPlanners(sources, workspace.blobs),
         largest=lambda: executor.capacity().largest,
         stopping=lambda: scheduler.stopping,
         clamp_oversize=settings.oversize == "clamp",
@@ -162,7 +164,14 @@ def wire(
 def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, runner: Sequence[str]) -> Executor:
     executor_class = load(EXECUTORS, "local", "executor")
     executor: Executor = executor_class(
-        settings.slots, effects, clock, wake, settings.kill_grace_s, command=runner, rules=rules_of(settings)
+        settings.slots,
+        effects,
+        clock,
+        wake,
+        settings.kill_grace_s,
+        command=runner,
+        rules=rules_of(settings),
+        storage=(BlobPlace(), settings.state),
     )
     return executor
 

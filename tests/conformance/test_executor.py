@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects, etag_of
 from fanfold.jobs.chunks import FileChunk, RangeChunk
@@ -238,7 +239,7 @@ def test_what_was_printed_outlives_the_runner_within_a_second(bench: Bench) -> N
     [victim] = [row["pid"] for row in bench.executor.runners() if row["attempt"]]
     os.kill(victim, signal.SIGKILL)
     bench.outcomes()
-    log = log_of(order.attempt, bench.folder / "logs")
+    log = log_of(order.attempt, bench.folder / "logs", FileBlobs(Effects()))
     assert log is not None
     lines = list(lines_of(log, unfinished=True))
     assert [line.text for line in lines] == ["one", "two, without an end"]

@@ -26,7 +26,8 @@ from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Report, RunOrder, Told
 from fanfold.ports.platform import Ended, Platform, Program, Running
 from fanfold.ports.signals import Signal
-from fanfold.runner.run import Run, folders_of
+from fanfold.runner.folders import folders_of
+from fanfold.runner.run import Run
 
 BEGINNING = datetime(2030, 1, 1, tzinfo=UTC)
 END_OF_PAYLOAD = "whole\n"

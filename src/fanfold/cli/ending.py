@@ -14,6 +14,7 @@ from fanfold.errors import NotFound
 from fanfold.jobs.log_names import piece_name
 from fanfold.jobs.models import Job, JobState, Role, Task, TaskKey, TaskState
 from fanfold.jobs.progress import PHASES
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.store import Store
 from fanfold.services.log_files import last_lines, log_of
 
@@ -41,12 +42,12 @@ class Ending:
     failure: Failure | None
 
 
-def failure_of(job: Job, store: Store, logs: Path) -> Failure | None:
+def failure_of(job: Job, store: Store, logs: Path, blobs: Blobs) -> Failure | None:
     """Where to look after a failure; None where no program failed."""
     task = _failed_task(job, store)
     if task is None or not task.fence:
         return None
-    log = log_of(task.attempt_key, logs)
+    log = log_of(task.attempt_key, logs, blobs)
     if log is None:
         return None
     return Failure(logs / piece_name(task.attempt_key.name, 0), last_lines(log, LAST_LINES))

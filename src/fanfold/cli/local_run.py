@@ -151,7 +151,7 @@ def _ending(parts: Parts, job: Job, output: Path) -> Ending:
     from fanfold.cli.ending import Ending, failure_of
 
     logs = parts.workspace.job(job.id).logs
-    failure = failure_of(job, parts.store, logs) if job.state is JobState.FAILED else None
+    failure = failure_of(job, parts.store, logs, parts.workspace.blobs) if job.state is JobState.FAILED else None
     return Ending(job, output, _delivered(output, job), logs, failure)
 
 

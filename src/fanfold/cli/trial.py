@@ -31,11 +31,14 @@ from fanfold.jobs.secrets import environment_names
 from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms.process import ProcessPlatform
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.executor import Input, RunOrder
 from fanfold.ports.platform import Rules
+from fanfold.runner.folders import folders_of, place_of
 from fanfold.runner.process_tree import adopt_orphans
-from fanfold.runner.run import Run, folders_of, place_of
+from fanfold.runner.run import Run
 from fanfold.runner.staging import manifest_files
+from fanfold.runner.storage import at_rest_here
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
@@ -185,8 +188,9 @@ def _carried_out(order: RunOrder, rules: Rules, say: Callable[[str], None]) -> O
     effects = Effects()
     clock = SteadyClock()
     platform = ProcessPlatform(effects, clock, rules)
-    run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0)
-    log = _Log(order.attempt, folders_of(order, HERE).logs, say)
+    blobs = at_rest_here(effects)
+    run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0, blobs=blobs)
+    log = _Log(order.attempt, folders_of(order, HERE).logs, blobs, say)
     with _stopped_by_signals(run):
         run.begin()
         if run.running is None:
@@ -219,15 +223,16 @@ def _watch(run: Run, log: _Log) -> None:
 class _Log:
     """Prints what was added to an attempt's log since the last look."""
 
-    def __init__(self, attempt: AttemptKey, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, attempt: AttemptKey, folder: Path, blobs: Blobs, say: Callable[[str], None]) -> None:
         self._attempt = attempt
         self._folder = folder
+        self._blobs = blobs
         self._say = say
         self._read = 0
 
     def show(self) -> None:
         """Print the new lines."""
-        log = log_of(self._attempt, self._folder)
+        log = log_of(self._attempt, self._folder, self._blobs)
         for line in lines_of(log, self._read) if log is not None else ():
             self._read = line.end
             self._say(line.text)
@@ -270,7 +275,11 @@ def _tell(trial: Trial, outcome: Outcome, published: Path) -> None:
 
 def _report(outcome: Outcome, published: Path) -> dict[str, Any]:
     usage = outcome.usage
-    files = list(manifest_files(outcome.result, published)) if isinstance(outcome, Succeeded) else []
+    files = (
+        list(manifest_files(outcome.result, published, at_rest_here(Effects())))
+        if isinstance(outcome, Succeeded)
+        else []
+    )
     began = outcome.started_at
     return {
         "ok": isinstance(outcome, Succeeded),

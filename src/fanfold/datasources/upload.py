@@ -36,6 +36,7 @@ class UploadedFile:
         upload = self._complete(staging.job_id)
         path = staging.folder / upload.location
         try:
+            staging.bring(path)
             info = path.stat()
         except FileNotFoundError as err:
             raise BadInput("the uploaded file was removed; make a new job and upload it again") from err

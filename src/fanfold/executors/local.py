@@ -26,14 +26,15 @@ from fanfold.jobs.blocks import Device
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
+from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Report, RunOrder
 from fanfold.ports.platform import Rules
 from fanfold.ports.signals import Signal
 from fanfold.runner import messages
+from fanfold.runner.folders import place_of
 from fanfold.runner.loop import RECEIVE_BYTES
 from fanfold.runner.process_tree import adopt_orphans, end_strays
-from fanfold.runner.run import place_of
 
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
@@ -93,7 +94,10 @@ class LocalExecutor:
         *,
         command: Sequence[str] = RUNNER_COMMAND,
         rules: Rules | None = None,
+        storage: tuple[BlobPlace, Path] | None = None,
     ) -> None:
+        """`storage` is where job data is at rest, and the state folder; without it orders have absolute paths."""
+        self._storage = storage
         self._slots = slots
         self._effects = effects
         self._clock = clock
@@ -268,6 +272,8 @@ class LocalExecutor:
         self._selector.register(ours, selectors.EVENT_READ, runner)
         with self._lock:
             self._runners.append(runner)
+        if self._storage is not None:
+            self._say(runner, messages.storage_json(*self._storage))
 
     def _hear(self, runner: _Runner) -> None:
         try:
@@ -363,7 +369,8 @@ class LocalExecutor:
                 if not runner.orders:
                     runner.begun = self._clock.monotonic()
                 runner.orders[order.attempt] = order
-                runner.scratch = Path(order.scratch, place_of(runner.name, runner.process.pid))
+                root = self._storage[1] if self._storage else Path("/")
+                runner.scratch = Path(root, order.scratch, place_of(runner.name, runner.process.pid))
             self._say(runner, messages.order_json(order))
 
     def _say(self, runner: _Runner, message: messages.Message) -> None:

@@ -20,6 +20,10 @@ REMOTE = "remote:"
 """Begins the location of a source file that stays where it lies."""
 
 
+STORED = "stored:"
+"""Begins the location of a source file that is in the job storage; after it comes the storage's address of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RangeChunk:
     """A chunk that is `prefix` + a byte range of a source object + `suffix`; `etag` pins the object's content.
@@ -43,6 +47,11 @@ class RangeChunk:
     def remote(self) -> bool:
         """Whether its runner fetches the range."""
         return self.location.startswith(REMOTE)
+
+    @property
+    def stored(self) -> str:
+        """The storage's address of the file it is a range of; "" where that lies elsewhere."""
+        return self.location.removeprefix(STORED) if self.location.startswith(STORED) else ""
 
 
 Chunk = FileChunk | RangeChunk

@@ -18,7 +18,6 @@ from fanfold.jobs.models import Job, RetryWhat, Role, TaskKey, TaskState
 from fanfold.pipeline.records import write_records
 from fanfold.pipeline.tools import StageResult, Tools, engine_failure, engine_task, failed
 from fanfold.pipeline.workspace import JobFolder
-from fanfold.runner.staging import manifest_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def _output_key(job: Job, folder: JobFolder) -> str:
     told = {"block": job.blocks.assembler.sha256, "params": dict(job.params.assembler)}
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for path in (folder.merge_inputs, folder.merge_index):
-        with open(path, "rb") as file:
+        with folder.blobs.open(path) as file:
             key.update(hashlib.file_digest(file, "sha256").digest())
     return key.hexdigest()
 
@@ -73,7 +72,7 @@ def _is_made(job: Job, tools: Tools, folder: JobFolder, key: str) -> bool:
     except NotFound:
         return False
     made = task.state is TaskState.COMPLETED and task.result_key == key
-    return made and folder.result(task.attempt_key).exists()
+    return made and folder.has_result(task.attempt_key, task.result)
 
 
 def assemble(job: Job, tools: Tools) -> StageResult | None:
@@ -90,8 +89,8 @@ def assemble(job: Job, tools: Tools) -> StageResult | None:
 def _entries(job: Job, tools: Tools, folder: JobFolder) -> Iterator[_Entry]:
     """All result files by chunk index, streamed."""
     for result in tools.store.results(job.id):
-        key, published = folder.result_key(result.key), folder.result(result.key)
-        for file in manifest_files(result.manifest, published):
+        key = folder.result_key(result.key)
+        for file in folder.result_files(result.key, result.manifest):
             place = f"{key}/{file.path}"
             yield _Entry(file.path, place, file.size_bytes, result.key.task.index, result.label)
 
@@ -128,7 +127,7 @@ def _inputs(entries: Iterable[_Entry], once: set[str], often: set[str]) -> Itera
 
 def _write_index(job: Job, tools: Tools, folder: JobFolder, often: set[str]) -> None:
     """The file that FANFOLD_RESULTS_INDEX names, written in pieces: it may list 100,000 results."""
-    with folder.new_file(folder.merge_index) as file:
+    with folder.blobs.new(folder.merge_index) as file:
         head = {"jobId": job.id, "numChunks": job.num_chunks or 0, "failed": _failed(job, tools)}
         file.write(json.dumps(head)[:-1].encode() + b', "files": [')
         for position, entry in enumerate(_entries(job, tools, folder)):

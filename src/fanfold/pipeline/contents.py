@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import BinaryIO
 
 from fanfold.effects import etag_of
 from fanfold.errors import Unavailable
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.reuse import content_of
+from fanfold.ports.blobs import Blobs
 
 READ_BYTES = 1024 * 1024
 
 
 def with_contents(
-    chunks: Iterable[RangeChunk], identity: Callable[[str], str], unwanted: Callable[[], bool]
+    chunks: Iterable[RangeChunk], identity: Callable[[str], str], unwanted: Callable[[], bool], blobs: Blobs
 ) -> Iterator[RangeChunk]:
     """The chunks, each with the name of its content; "" where its file is not the one that was split any more.
 
     `identity` names a remote file by its location. Raises Unavailable when `unwanted()` turns true.
     """
-    with closing(_Files(unwanted)) as files:
+    with closing(_Files(unwanted, blobs)) as files:
         for chunk in chunks:
             yield replace(chunk, content=_named(chunk, identity, files))
 
@@ -45,17 +48,18 @@ def _range(chunk: RangeChunk, identity: Callable[[str], str]) -> str:
 
 
 class _Files:
-    """Reads the chunks of local files one after the other, and keeps the file open that it read last."""
+    """Reads the chunks of local and stored files one after the other, and keeps the file open that it read last."""
 
-    def __init__(self, unwanted: Callable[[], bool]) -> None:
+    def __init__(self, unwanted: Callable[[], bool], blobs: Blobs) -> None:
         self._unwanted = unwanted
+        self._blobs = blobs
         self._location = ""
-        self._descriptor = -1
+        self._file: BinaryIO = io.BytesIO()
 
     def hashed(self, chunk: RangeChunk) -> str:
         """The SHA-256 of a chunk; "" where its file is not the one that was split."""
         try:
-            self._open(chunk.location)
+            self._open(chunk)
         except OSError:
             return ""
         digest, left = hashlib.sha256(chunk.prefix), chunk.length
@@ -63,25 +67,29 @@ class _Files:
             digest.update(data)
             left -= len(data)
         digest.update(chunk.suffix)
-        unchanged = left == 0 and etag_of(os.fstat(self._descriptor)) == chunk.etag
+        # What is stored is written once; of a user's own file its tag tells whether it was written to.
+        unchanged = left == 0 and (chunk.stored or etag_of(os.fstat(self._file.fileno())) == chunk.etag)
         return digest.hexdigest() if unchanged else ""
 
     def _pieces(self, offset: int, length: int) -> Iterator[bytes]:
         end = offset + length
-        while offset < end and (data := os.pread(self._descriptor, min(READ_BYTES, end - offset), offset)):
+        self._file.seek(offset)
+        while offset < end and (data := self._file.read(min(READ_BYTES, end - offset))):
             if self._unwanted():
                 raise Unavailable("the chunks are not wanted any more")
             yield data
             offset += len(data)
 
-    def _open(self, location: str) -> None:
-        if location != self._location:
+    def _open(self, chunk: RangeChunk) -> None:
+        if chunk.location != self._location:
             self.close()
-            self._descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC)
-            self._location = location
+            if chunk.stored:
+                self._file = self._blobs.open(self._blobs.at(chunk.stored))
+            else:
+                self._file = open(chunk.location, "rb")  # noqa: SIM115 - closed by `close`
+            self._location = chunk.location
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._location:
-            os.close(self._descriptor)
+        self._file.close()
         self._location = ""

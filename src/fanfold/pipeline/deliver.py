@@ -11,7 +11,9 @@ from fanfold.jobs.models import Job, Role, TaskKey
 from fanfold.pipeline.tools import StageResult, Tools, failed, is_out_of_time, out_of_time
 from fanfold.pipeline.unwanted import Unwanted
 from fanfold.ports.datasource import OutputFile
-from fanfold.runner.staging import manifest_files
+
+BUCKET = "bucket"
+"""Where an output stays where it is."""
 
 
 def begin_delivery(job: Job, tools: Tools) -> StageResult:
@@ -21,6 +23,14 @@ def begin_delivery(job: Job, tools: Tools) -> StageResult:
 
 def deliver(job: Job, tools: Tools) -> StageResult | None:
     """Deliver; once more with the same bytes after a crash."""
+    folder = tools.workspace.job(job.id)
+    try:
+        return _delivered(job, tools)
+    finally:
+        folder.drop_way_out()
+
+
+def _delivered(job: Job, tools: Tools) -> StageResult | None:
     destination = tools.sources(job.data_destination)
     if job.abort_asked_by or is_out_of_time(job, tools.clock.now()):
         destination.take_back(job.data_destination, job.id)
@@ -37,8 +47,13 @@ def deliver(job: Job, tools: Tools) -> StageResult | None:
 def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:
     task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
     assert task.result is not None
-    published = tools.workspace.job(job.id).result(task.attempt_key)
-    for file in manifest_files(task.result, published):
-        yield OutputFile(str(published / file.path), file)
-    for file in job.records:
-        yield OutputFile(str(tools.workspace.job(job.id).records / file.path), file)
+    folder = tools.workspace.job(job.id)
+    published = folder.result(task.attempt_key)
+    stays = job.data_destination.descriptor == BUCKET
+    for place, files in (
+        (published, folder.result_files(task.attempt_key, task.result)),
+        (folder.records, job.records),
+    ):
+        for file in files:
+            path = place / file.path
+            yield OutputFile(str(path if stays else folder.within_reach(path)), file)

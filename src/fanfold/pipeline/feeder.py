@@ -6,12 +6,13 @@ told by the store's guards alone; the map of attempts under way is only a cache 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from fanfold.errors import BadInput, NotFound
+from fanfold.errors import BadInput, NotFound, Unavailable
 from fanfold.jobs.fairness import Candidate, shares
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
@@ -41,6 +42,9 @@ FIRST_GUESS_S = 0.5
 _SMOOTHING = 0.2
 JOBS_KNOWN = 1000
 EXPIRED_AT_ONCE = 200
+
+
+log = logging.getLogger(__name__)
 
 
 class Feeder:
@@ -137,7 +141,10 @@ class Feeder:
     def _drop(self, outcome: Outcome) -> None:
         """A result that came too late is nobody's; one that was told twice is still its task's."""
         if isinstance(outcome, Succeeded) and not self._is_current(outcome.attempt):
-            self._workspace.job(outcome.attempt.task.job_id).drop_result(outcome.attempt)
+            try:
+                self._workspace.job(outcome.attempt.task.job_id).drop_result(outcome.attempt)
+            except Unavailable as err:
+                log.info("job %s: a late result is swept later: %s", outcome.attempt.task.job_id, err)
 
     def _is_current(self, attempt: AttemptKey) -> bool:
         try:

@@ -72,9 +72,10 @@ def listed(job: Job, tools: Tools, stopped: Callable[[], bool]) -> Seen:
     """Write the list of source files, brought within reach. Raises BadInput, Unavailable, OutOfSpace."""
     folder, seen = tools.workspace.job(job.id), Seen()
     folder.make()
-    staging = Staging(job.id, folder.source, stopped, tools.planners.plan_of(job) is not None)
+    direct = tools.planners.plan_of(job) is not None
+    staging = Staging(job.id, folder.source, stopped, direct, folder.brought)
     files = _expanded(job, tools, staging, tools.sources(job.data_source).list_source(job.data_source, staging))
-    folder.write_lines(folder.source_list, (asdict(file) for file in seen.watching(files)))
+    folder.write_lines(folder.source_list, (asdict(folder.stored(file)) for file in seen.watching(files)))
     return seen
 
 

@@ -30,7 +30,7 @@ def _of_storage(store: Store, workspace: Workspace, job_id: str) -> list[str]:
     missing = [
         f"completed task without its published result: job {job_id}, {attempt.name}"
         for attempt in store.current_results(job_id)
-        if kept and not folder.result(attempt).is_dir()
+        if kept and not folder.has_result(attempt, None)
     ]
     return missing + _scratch(folder.path.name, workspace, ended=job.state in ENDED)
 

@@ -85,12 +85,13 @@ class OrderMaker:
         manifest = read_manifest(block.manifest)
         image = self._image(job, role)
         interpreter = INTERPRETER if image is not None else self._interpreter(block)
+        address = self._workspace.blobs.address
         return RunOrder(
             attempt=_NOT_YET,
             number=0,
-            folder=str(self._workspace.job(job.id).path),
-            scratch=str(self._workspace.scratch),
-            package=str(self._workspace.package(block.package)),
+            folder=address(self._workspace.job(job.id).path),
+            scratch=address(self._workspace.scratch),
+            package=address(self._workspace.package(block.package)),
             entrypoint=manifest.entrypoint,
             interpreter=interpreter if manifest.entrypoint.endswith(".py") else (),
             params=json.dumps(dict(job.params.of(role))),
@@ -100,8 +101,8 @@ class OrderMaker:
             env={
                 **({} if image is None else image.env),
                 contract.JOB_ID: job.id,
-                contract.SHARED_CACHE_DIR: str(self._workspace.shared_cache()),
-                contract.USER_CACHE_DIR: str(self._workspace.cache(job.account_id, imported=block.imported)),
+                contract.SHARED_CACHE_DIR: address(self._workspace.shared_cache()),
+                contract.USER_CACHE_DIR: address(self._workspace.cache(job.account_id, imported=block.imported)),
             },
             device=manifest.device,
             account=job.account_id,
@@ -118,7 +119,7 @@ class OrderMaker:
 
     def _inputs_file(self, folder: JobFolder, role: Role) -> str:
         files: dict[Role, Path] = {Role.PARTITIONER: folder.partition_inputs, Role.ASSEMBLER: folder.merge_inputs}
-        return str(files[role]) if role in files else ""
+        return folder.blobs.address(files[role]) if role in files else ""
 
     def _environment(self, job: Job, task: Task, folder: JobFolder) -> dict[str, str]:
         """The contract's variables that differ from task to task."""
@@ -128,7 +129,7 @@ class OrderMaker:
         if job.num_chunks is not None:
             known[contract.NUM_CHUNKS] = str(job.num_chunks)
         if task.key.role is Role.ASSEMBLER:
-            known[contract.RESULTS_INDEX] = str(folder.merge_index)
+            known[contract.RESULTS_INDEX] = folder.blobs.address(folder.merge_index)
         return known
 
 

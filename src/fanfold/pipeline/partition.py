@@ -19,8 +19,8 @@ from fanfold.jobs.reuse import result_key, reuses, work_key
 from fanfold.pipeline.contents import with_contents
 from fanfold.pipeline.tools import Plan, StageResult, Tools, engine_failure, failed
 from fanfold.pipeline.unwanted import Unwanted
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.datasource import SourceFile, identity
-from fanfold.runner.staging import manifest_files
 
 NO_CHUNKS = "the partitioner made no chunks: no task ran and the assembler got an empty folder"
 
@@ -50,7 +50,7 @@ def _planned(job: Job, tools: Tools, plan: Plan) -> StageResult:
         chunks = counted(plan(sources, job.params.partitioner), job.config.max_chunks)
         if _work(job, tools):
             place = partial(identity, tools.sources(job.data_source), job.data_source)
-            chunks = with_contents(chunks, place, Unwanted(job, tools))
+            chunks = with_contents(chunks, place, Unwanted(job, tools), folder.blobs)
         count = folder.write_lines(folder.plan, (chunk_json(chunk) for chunk in chunks))
     except BadInput as err:
         return failed("bad_source", str(err))
@@ -77,7 +77,7 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     most = job.config.max_chunks
     if task.result.count > most + 1:
         return failed("too_many_chunks", _too_many(str(task.result.count), most))
-    files = {file.path: file for file in manifest_files(task.result, published)}
+    files = {file.path: file for file in folder.result_files(task.attempt_key, task.result)}
     sizes = {path: file.size_bytes for path, file in files.items()}
     problem = contract.chunks_problem(sizes)
     count = len(sizes) - (contract.LABELS_FILE in sizes)
@@ -86,7 +86,7 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     if problem:
         return failed("bad_chunks", problem)
     try:
-        labels = _labels(published, sizes.get(contract.LABELS_FILE), count)
+        labels = _labels(folder.blobs, published, sizes.get(contract.LABELS_FILE), count)
     except BadInput as err:
         return failed("bad_chunks", str(err))
     key = folder.result_key(task.attempt_key)
@@ -97,11 +97,11 @@ def _taken(job: Job, tools: Tools, task: Task) -> StageResult:
     return _published(job, tools, count, chunks)
 
 
-def _labels(published: Path, size_bytes: int | None, count: int) -> list[str] | None:
+def _labels(blobs: Blobs, published: Path, size_bytes: int | None, count: int) -> list[str] | None:
     """The names a partitioner gave its chunks; None where it gave none."""
     if size_bytes is None:
         return None
-    with open(published / contract.LABELS_FILE, "rb") as file:
+    with blobs.open(published / contract.LABELS_FILE) as file:
         return read_labels(file.read(MAX_LABELS_BYTES + 1), count)
 
 

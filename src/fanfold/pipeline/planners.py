@@ -15,6 +15,7 @@ from fanfold.jobs import contract
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.models import DataRef, Job
 from fanfold.pipeline.tools import PieceReader, Plan, Planners
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.datasource import DataSource, SourceFile, range_request
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ MOST_AHEAD_BYTES = 4 * 1024 * 1024
 class BuiltinPlanners:
     """Plans of built-in splitters over files of this machine and those that stay elsewhere."""
 
-    def __init__(self, sources: Callable[[DataRef], DataSource]) -> None:
+    def __init__(self, sources: Callable[[DataRef], DataSource], blobs: Blobs | None = None) -> None:
         self._sources = sources
+        self._blobs = blobs
 
     def plan_of(self, job: Job) -> Plan | None:
         """See `pipeline.tools`."""
@@ -49,7 +51,9 @@ class BuiltinPlanners:
         """See `pipeline.tools`."""
         return partial(self._opened, ref, Window())
 
-    def _opened(self, ref: DataRef, window: Window, file: SourceFile) -> LocalSource | RemoteSource:
+    def _opened(self, ref: DataRef, window: Window, file: SourceFile) -> PieceReader:
+        if file.stored and self._blobs is not None:
+            return StoredSource(file, self._blobs)
         if not file.remote:
             return LocalSource(file)
         from fanfold.net.ranges import RangeClient  # most jobs never need it, and it takes 30 ms
@@ -90,6 +94,27 @@ class LocalSource:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
+
+
+class StoredSource:
+    """A source file in the job storage, read in pieces."""
+
+    def __init__(self, file: SourceFile, blobs: Blobs) -> None:
+        self.name = file.name
+        self.size_bytes = file.size_bytes
+        try:
+            self._file = blobs.open(blobs.at(file.stored))
+        except FileNotFoundError as err:
+            raise BadInput(f"the input '{file.name}' is gone") from err
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, at most `length`."""
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 class Window:

@@ -16,7 +16,6 @@ from fanfold.jobs.chunks import Chunk, RangeChunk
 from fanfold.jobs.models import Job, ResultFile, Role, Task, TaskState
 from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import JobFolder
-from fanfold.runner.staging import manifest_files
 from fanfold.services.log_files import last_lines, log_of
 
 PROVENANCE = "provenance.json"
@@ -38,7 +37,7 @@ def write_records(job: Job, tools: Tools, merger: Task) -> tuple[tuple[ResultFil
     if job.partial:
         wanted[FAILED] = _failures(job, tools, folder)
     assert merger.result is not None
-    output = manifest_files(merger.result, folder.result(merger.attempt_key))
+    output = folder.result_files(merger.attempt_key, merger.result)
     taken = {name for file in output if (name := file.path.partition("/")[0]) in wanted}
     records = [_written(folder, name, pieces) for name, pieces in wanted.items() if name not in taken]
     said = "the assembler wrote '{}' itself; what Fanfold tells under that name was left out"
@@ -47,7 +46,7 @@ def write_records(job: Job, tools: Tools, merger: Task) -> tuple[tuple[ResultFil
 
 def _written(folder: JobFolder, name: str, pieces: Iterable[str]) -> ResultFile:
     digest, size_bytes = hashlib.sha256(), 0
-    with folder.new_file(folder.records / name) as file:
+    with folder.blobs.new(folder.records / name) as file:
         for piece in pieces:
             data = piece.encode()
             file.write(data)
@@ -105,7 +104,7 @@ def _result(task: Task, folder: JobFolder) -> Told:
     its files one by one where they are not very many."""
     assert task.result is not None
     digest = hashlib.sha256()
-    for file in manifest_files(task.result, folder.result(task.attempt_key)):
+    for file in folder.result_files(task.attempt_key, task.result):
         digest.update(f"{file.sha256}  {file.path}\n".encode())
     told = {"sha256": digest.hexdigest(), "numFiles": task.result.count, "sizeBytes": task.result.size_bytes}
     listed = task.result.files
@@ -124,7 +123,7 @@ def _failures(job: Job, tools: Tools, folder: JobFolder) -> Iterator[str]:
 
 
 def _failure(task: Task, folder: JobFolder, origins: _Origins) -> Told:
-    log = log_of(task.attempt_key, folder.logs)
+    log = log_of(task.attempt_key, folder.logs, folder.blobs)
     lines = last_lines(log, LAST_LINES) if log is not None else ()
     return {
         "chunk": task.key.index,

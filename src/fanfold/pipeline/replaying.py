@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fanfold.effects import etag_of
 from fanfold.errors import BadInput, NotFound
@@ -19,6 +19,7 @@ from fanfold.jobs.chunks import REMOTE, Chunk, FileChunk, RangeChunk
 from fanfold.jobs.models import DataRef, Job, Role, Task
 from fanfold.net.ranges import RangeClient
 from fanfold.pipeline.workspace import Workspace
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource, range_request
 from fanfold.ports.replays import Replays
@@ -33,6 +34,7 @@ class ReplayPacker:
 
     def __init__(self, workspace: Workspace, sources: Callable[[DataRef], DataSource], clock: Clock) -> None:
         self._workspace = workspace
+        self._blobs = workspace.blobs
         self._sources = sources
         self._clock = clock
 
@@ -40,8 +42,11 @@ class ReplayPacker:
         """See `ports.replays`."""
         assert job.blocks is not None
         block = job.blocks.of(Role.APP)
-        program = self._workspace.package(block.package)
-        if task.chunk is None or not program.is_dir():
+        try:
+            program = self._blobs.program(self._workspace.package(block.package))
+        except FileNotFoundError:
+            program = None
+        if task.chunk is None or program is None or not program.is_dir():
             raise NotFound(f"what task '{task.key.task_id}' was given is gone")
         told = json.dumps(_told(job, task), indent=1, ensure_ascii=False).encode()
         manifest = json.dumps(dict(block.manifest), indent=1, ensure_ascii=False).encode()
@@ -56,10 +61,10 @@ class ReplayPacker:
     def _opened(self, job: Job, chunk: Chunk) -> Opened:
         try:
             if isinstance(chunk, FileChunk):
-                return (self._workspace.job(job.id).path / chunk.key).open("rb")
+                return self._blobs.open(self._workspace.job(job.id).path / chunk.key)
             if chunk.remote:
                 return _Pieces(self._remote(job, chunk))
-            return _Pieces(_local(chunk))
+            return _Pieces(_local(chunk, self._blobs))
         except FileNotFoundError as err:
             raise NotFound("the chunk's data is gone: its job's files or its source were removed") from err
 
@@ -81,13 +86,17 @@ class ReplayPacker:
         return all_of_it()
 
 
-def _local(chunk: RangeChunk) -> Iterator[bytes]:
+def _local(chunk: RangeChunk, blobs: Blobs) -> Iterator[bytes]:
     if not chunk.location:
         return iter((chunk.prefix, chunk.suffix))
-    source = open(chunk.location, "rb")  # noqa: SIM115 - closed by the iterator
-    if etag_of(os.fstat(source.fileno())) != chunk.etag:
-        source.close()
-        raise BadInput(f"the source '{Path(chunk.location).name}' was changed after it was split")
+    source: BinaryIO
+    if chunk.stored:
+        source = blobs.open(blobs.at(chunk.stored))
+    else:
+        source = open(chunk.location, "rb")  # noqa: SIM115 - closed by the iterator
+        if etag_of(os.fstat(source.fileno())) != chunk.etag:
+            source.close()
+            raise BadInput(f"the source '{Path(chunk.location).name}' was changed after it was split")
 
     def all_of_it() -> Iterator[bytes]:
         with source:

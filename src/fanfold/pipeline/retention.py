@@ -46,7 +46,7 @@ class Retention:
         except NotFound:
             return
         folder = self._workspace.job(job.id)
-        if folder.result(task.attempt_key).exists():
+        if folder.blobs.exists(folder.result(task.attempt_key)):
             folder.drop_result(task.attempt_key)
             folder.drop_records()
             log.info("job %s: its output was removed, its links are over", job.id)

@@ -142,4 +142,4 @@ class Reuser:
         assert donor.result is not None
         theirs = self._workspace.job(donor.key.job_id).result(donor.attempt_key)
         own = self._workspace.job(task.key.job_id).result(task.attempt_key)
-        return link_result(theirs, own, donor.result, self._workspace.effects)
+        return link_result(theirs, own, donor.result, self._workspace.blobs)

@@ -1,4 +1,5 @@
-"""The job storage on this machine: one folder a job, the only place that knows how it is laid out.
+"""The job storage: one folder a job, the only place that knows how it is laid out. Where its bytes are, says the port
+`blobs`.
 
 jobs/<job id>/
   source.jsonl          the files of the input: name, location, size, etag
@@ -19,16 +20,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from fanfold.effects import Effects, part_of
 from fanfold.errors import OutOfSpace, Unavailable
+from fanfold.jobs.chunks import STORED
 from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
+from fanfold.ports.blobs import Blob, Blobs
+from fanfold.ports.datasource import SourceFile
 from fanfold.ports.storage import JobStorage
-from fanfold.runner.staging import manifest_files
+from fanfold.runner.staging import json_lines, manifest_files
+from fanfold.runner.storage import at_rest_here
 
+WAY_OUT = "way-out"
 BALLAST = "ballast"
 BALLAST_BYTES = 4 * 1024 * 1024
 
@@ -36,8 +43,9 @@ BALLAST_BYTES = 4 * 1024 * 1024
 class JobFolder:
     """One job's folder."""
 
-    def __init__(self, path: Path, effects: Effects) -> None:
+    def __init__(self, path: Path, effects: Effects, blobs: Blobs) -> None:
         self.path = path
+        self.blobs = blobs
         self._effects = effects
         self.source_list = path / "source.jsonl"
         self.plan = path / "plan.jsonl"
@@ -50,7 +58,7 @@ class JobFolder:
         self.records = path / "records"
 
     def make(self) -> None:
-        """Make the folder and what attempts expect in it; safe to repeat."""
+        """Make the folder on this machine's disk and what attempts expect in it; safe to repeat."""
         for name in ("results", "logs", "merge", "records"):
             self._effects.make_folder(self.path / name)
 
@@ -64,7 +72,46 @@ class JobFolder:
 
     def result_files(self, attempt: AttemptKey, manifest: ResultManifest) -> Iterator[ResultFile]:
         """What a result holds, streamed from its manifest."""
-        return manifest_files(manifest, self.result(attempt))
+        return manifest_files(manifest, self.result(attempt), self.blobs)
+
+    def has_result(self, attempt: AttemptKey, manifest: ResultManifest | None) -> bool:
+        """Whether an attempt's published result is there."""
+        nothing = manifest is not None and manifest.count == 0 and self.blobs.at_once > 1  # a folder is no blob
+        return nothing or self.blobs.exists(self.result(attempt))
+
+    def uploads(self) -> Iterator[Blob]:
+        """What is in `source`."""
+        return self.blobs.below(self.source)
+
+    def within_reach(self, path: Path) -> Path:
+        """Where a stored file lies on this machine's disk, until `drop_way_out` is called."""
+        if self.blobs.at_once == 1:
+            return path
+        place = self.path / WAY_OUT / path.relative_to(self.path)
+        self._effects.make_folder(place.parent)
+        if not place.exists():
+            self.blobs.place(path, place)
+        return place
+
+    def drop_way_out(self) -> None:
+        """Let go of what was brought within reach."""
+        if self.blobs.at_once > 1:
+            self._effects.remove_tree(self.path / WAY_OUT)
+
+    def brought(self, path: Path) -> None:
+        """Have what is stored at a path lie there on this machine's disk. FileNotFoundError where there is nothing."""
+        if not path.exists():
+            self._effects.make_folder(path.parent)
+            self.blobs.place(path, path)
+
+    def stored(self, file: SourceFile) -> SourceFile:
+        """A source file that was brought into this folder, as every machine finds it."""
+        path = Path(file.location)
+        if file.remote or not path.is_relative_to(self.path):
+            return file
+        self.blobs.take(path)
+        address = self.blobs.address(path)
+        return file if address == file.location else replace(file, location=STORED + address)
 
     def log(self, attempt: AttemptKey) -> Path:
         """Where an attempt's log is."""
@@ -81,7 +128,7 @@ class JobFolder:
     def _removed(self, path: Path) -> None:
         """A program that is just dying may still write into what is removed: then it goes another time."""
         try:
-            self._effects.remove_tree(path)
+            self.blobs.drop(path)
         except OSError as err:
             raise Unavailable(f"'{path}' cannot be removed now: {err}") from err
 
@@ -89,22 +136,18 @@ class JobFolder:
     def new_input(self, name: str) -> Iterator[IO[bytes]]:
         """A file of `source`, written in pieces, that appears whole when the block is left without error."""
         self._effects.make_folder(self.source)
-        with self.new_file(self.source / name) as file:
+        with self.blobs.new(self.source / name) as file:
             yield file
 
     def drop_input(self, name: str) -> None:
         """Remove a file of `source`, whole or still being written; safe to repeat."""
-        for path in (self.source / name, part_of(self.source / name)):
-            self._effects.remove_file(path)
-
-    def new_file(self, path: Path) -> AbstractContextManager[IO[bytes]]:
-        """A file to be written in pieces that appears whole when the block is left without error."""
-        return self._effects.new_file(path)
+        self.blobs.drop(self.source / name)
+        self._effects.remove_file(part_of(self.source / name))
 
     def write_lines(self, path: Path, rows: Iterable[Any]) -> int:
         """Write rows as JSON Lines so that the file is there whole or not at all; says how many."""
         count = 0
-        with self.new_file(path) as file:
+        with self.blobs.new(path) as file:
             for row in rows:
                 file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
                 count += 1
@@ -112,26 +155,22 @@ class JobFolder:
 
     def read_lines(self, path: Path) -> Iterator[Any]:
         """The rows of a JSON Lines file, streamed."""
-        with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        return json_lines(self.blobs, path)
 
     def sweep(self, kept: frozenset[str]) -> int:
         """Remove results of all attempts but these; says how many."""
         folder = self.path / "results"
-        if not folder.is_dir():
-            return 0
-        orphans = [entry for entry in folder.iterdir() if entry.name not in kept]
+        orphans = [name for name in self.blobs.names(folder) if name not in kept]
         for orphan in orphans:
-            self._removed(orphan)
+            self._removed(folder / orphan)
         return len(orphans)
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
         for name in ("source", "results", "merge", "records"):
-            self._effects.remove_tree(self.path / name)
+            self.blobs.drop(self.path / name)
         for path in (self.source_list, self.plan, self.partition_inputs):
-            self._effects.remove_file(path)
+            self.blobs.drop(path)
 
     def remove(self) -> None:
         """Remove the folder whole."""
@@ -141,8 +180,9 @@ class JobFolder:
 class Workspace:
     """All job folders below one root."""
 
-    def __init__(self, root: Path, effects: Effects) -> None:
+    def __init__(self, root: Path, effects: Effects, blobs: Blobs | None = None) -> None:
         self.root = root
+        self.blobs = blobs or at_rest_here(effects, root)
         self.scratch = root / "scratch"
         self.effects = effects
 
@@ -183,12 +223,11 @@ class Workspace:
 
     def job(self, job_id: str) -> JobFolder:
         """One job's folder, there or not."""
-        return JobFolder(self.root / "jobs" / job_id, self.effects)
+        return JobFolder(self.root / "jobs" / job_id, self.effects, self.blobs)
 
     def job_ids(self) -> list[str]:
         """The jobs that have a folder."""
-        folder = self.root / "jobs"
-        return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        return self.blobs.names(self.root / "jobs")
 
     def package(self, key: str) -> Path:
         """An unpacked block's `app` folder; absolute keys stand for themselves."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from fanfold.jobs.chunks import REMOTE
+from fanfold.jobs.chunks import REMOTE, STORED
 from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.executor import RangeRequest
 
@@ -16,8 +16,8 @@ from fanfold.ports.executor import RangeRequest
 class SourceFile:
     """One file of a source: its name as programs see it, where its bytes are, size, and a tag of its content.
 
-    The location is an absolute path on this machine; or, of a file that stays where it lies, REMOTE and what its source
-    knows it by.
+    The location is an absolute path on this machine; or STORED and an address in the job storage; or, of a file that
+    stays where it lies, REMOTE and what its source knows it by.
     """
 
     name: str
@@ -29,6 +29,11 @@ class SourceFile:
     def remote(self) -> bool:
         """Whether it is read in ranges from where it lies."""
         return self.location.startswith(REMOTE)
+
+    @property
+    def stored(self) -> str:
+        """The job storage's address of it; "" where it lies elsewhere."""
+        return self.location.removeprefix(STORED) if self.location.startswith(STORED) else ""
 
 
 DIRECT_FROM_BYTES = 8 * 1024 * 1024
@@ -80,12 +85,14 @@ class OutputFile:
 @dataclass(frozen=True, slots=True)
 class Staging:
     """What a source may use to bring its files within reach: a folder of the job's storage, made at first use, and the
-    question whether to give up, by raising Unavailable. Where `direct`, large files may stay where they are."""
+    question whether to give up, by raising Unavailable. Where `direct`, large files may stay where they are.
+    `bring` has a file that the storage keeps below the folder lie there; FileNotFoundError where there is none."""
 
     job_id: str
     folder: Path
     stopped: Callable[[], bool]
     direct: bool = False
+    bring: Callable[[Path], None] = lambda _path: None
 
 
 class DataSource(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
+from fanfold.ports.blobs import Blob, Blobs
 
 
 class JobFiles(Protocol):
@@ -17,6 +18,9 @@ class JobFiles(Protocol):
     def source(self) -> Path:
         """The folder for input that does not lie elsewhere: an upload, or what a URL gave."""
 
+    def uploads(self) -> Iterator[Blob]:
+        """What is in it."""
+
     @property
     def logs(self) -> Path:
         """The folder with one log an attempt; `jobs.log_names` says what its files are called."""
@@ -24,6 +28,10 @@ class JobFiles(Protocol):
     @property
     def records(self) -> Path:
         """The folder of what is told beside the output."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """What reads and writes them; the paths here are names for it."""
 
     def result(self, attempt: AttemptKey) -> Path:
         """The folder of an attempt's published result."""

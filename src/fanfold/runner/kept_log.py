@@ -61,6 +61,11 @@ class KeptLog:
         if self._is_open:
             self._open.unlink(missing_ok=True)
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that it is in."""
+        return [self._folder / log_names.piece_name(self._attempt, 0), *self._pieces] if self._end else []
+
     def _begin_piece(self) -> None:
         if self._file is not None:
             os.close(self._file)

@@ -68,6 +68,11 @@ class AttemptLog:
             self._rest = b""
         self._kept.close()
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that it is in."""
+        return self._kept.files
+
     def _begun(self, rest: bytes) -> tuple[list[bytes], bytes]:
         """The pieces of a line that has no end yet, and what of it is kept back: it may begin a value to be masked."""
         if len(rest) > MOST_STATES + self._mask.longest and b"\r" in rest:

@@ -13,17 +13,20 @@ import signal
 import socket
 import threading
 from collections import deque
+from pathlib import Path
 
 from fanfold.effects import Effects
 from fanfold.jobs import contract
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Reason
+from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder, Told
 from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
 from fanfold.runner.disk_use import CacheWatches
 from fanfold.runner.run import Run
+from fanfold.runner.storage import at_rest_here, storage_at
 
 BEAT_S = 0.5
 RECEIVE_BYTES = 1 << 20
@@ -53,6 +56,7 @@ class RunnerLoop:
         self._caches = CacheWatches(rules.max_cache_bytes, rules.max_files, clock)
         self._selector = selectors.DefaultSelector()
         self._buffer = b""
+        self._blobs = at_rest_here(effects)
         self._waiting: deque[RunOrder] = deque()
         self._run: Run | None = None
         self._told_start = False
@@ -110,12 +114,18 @@ class RunnerLoop:
 
     def _obey(self, message: messages.Message) -> None:
         match message["do"]:
+            case "use":
+                self._use(*messages.storage_of(message))
             case "run":
                 self._waiting.append(messages.order_of(message))
             case "cancel":
                 self._cancel(messages.attempt_of(message["attempt"]))
             case "end":
                 self._open = False
+
+    def _use(self, place: BlobPlace, root: Path) -> None:
+        """Job data is at rest there; nobody wants it once the server is gone."""
+        self._blobs = storage_at(place, self._effects, root, lambda: not self._open)
 
     def _cancel(self, attempt: AttemptKey) -> None:
         if self._run is not None and self._run.order.attempt == attempt:
@@ -139,9 +149,18 @@ class RunnerLoop:
                 self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
 
     def _new_run(self, order: RunOrder) -> Run:
-        run = Run(order, self._platform, self._effects, self._clock, self._name, self._kill_grace_s, rules=self._rules)
+        run = Run(
+            order,
+            self._platform,
+            self._effects,
+            self._clock,
+            self._name,
+            self._kill_grace_s,
+            rules=self._rules,
+            blobs=self._blobs,
+        )
         if contract.USER_CACHE_DIR in order.env:
-            run.watch(self._caches.of(order.env[contract.USER_CACHE_DIR]))
+            run.watch(self._caches.of(str(self._blobs.at(order.env[contract.USER_CACHE_DIR]))))
         return run
 
     def _listen(self) -> None:

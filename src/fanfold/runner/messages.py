@@ -1,6 +1,6 @@
 """What a server and its runners say to each other: JSON, one message a line.
 
-To a runner:   {"do": "run", ...order} · {"do": "cancel", "attempt": [...]} · {"do": "end"}
+To a runner:   {"do": "use", ...storage} · {"do": "run", ...order} · {"do": "cancel", "attempt": [...]} · {"do": "end"}
 From a runner: {"is": "ready"} · {"is": "beat"} · {"is": "started", ...} · {"is": "ended", ...outcome}
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from fanfold.jobs.blocks import Device
@@ -16,6 +17,7 @@ from fanfold.jobs.encoding import chunk_json, chunk_of, result_json, result_of
 from fanfold.jobs.failures import Cause
 from fanfold.jobs.models import AttemptKey, Role, TaskKey, Usage
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
+from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.executor import Input, RangeRequest, RunOrder, Told
 
 Message = dict[str, Any]
@@ -95,6 +97,16 @@ def order_of(data: Message) -> RunOrder:
         inputs=tuple(map(_input_of, data["inputs"])),
         device=Device(cores, memory, tuple(gpus)),
     )
+
+
+def storage_json(place: BlobPlace, root: Path) -> Message:
+    """Where job data is at rest, and the state folder of a runner's machine, as a message."""
+    return {"do": "use", "root": str(root), "place": asdict(place)}
+
+
+def storage_of(data: Message) -> tuple[BlobPlace, Path]:
+    """The storage and the state folder from their message."""
+    return BlobPlace(**data["place"]), Path(data["root"])
 
 
 def told_json(told: Told) -> Message:

@@ -11,25 +11,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from fanfold.effects import DISK_IS_FULL, Effects
-from fanfold.errors import OutOfSpace
+from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs import contract
 from fanfold.jobs.failures import cause_of
 from fanfold.jobs.models import ResultManifest, Usage
 from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder
 from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Walls
 from fanfold.runner.disk_use import DiskWatch, Use, size_text
+from fanfold.runner.folders import folders_of, place_of
 from fanfold.runner.logs import AttemptLog
 from fanfold.runner.staging import (
     BadResult,
@@ -41,44 +42,12 @@ from fanfold.runner.staging import (
     stage_in,
     stage_out,
 )
+from fanfold.runner.storage import at_rest_here
 from fanfold.runner.verdict import why_failed
 
 READ_BYTES = 256 * 1024
+CACHES = (contract.SHARED_CACHE_DIR, contract.USER_CACHE_DIR)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where one attempt works and publishes; `ground` holds all attempts of its account on its runner."""
-
-    ground: Path
-    scratch: Path
-    reads: Path
-    writes: Path
-    temporary: Path
-    published: Path
-    logs: Path
-
-
-def place_of(runner: str, pid: int) -> str:
-    """The name of the folder below `scratch` that a runner's process works in."""
-    return f"{runner}.{pid}"
-
-
-def folders_of(order: RunOrder, place: str) -> Folders:
-    """The folders of an order's attempt, carried out at a runner's place."""
-    job, name = Path(order.folder), order.attempt.name
-    ground = Path(order.scratch, place, hashlib.sha256(order.account.encode()).hexdigest()[:16])
-    scratch = ground / f"{order.attempt.task.job_id}.{name}"
-    return Folders(
-        ground,
-        scratch,
-        scratch / "in",
-        scratch / "out",
-        scratch / "tmp",
-        job / "results" / name,
-        job / "logs",
-    )
 
 
 class Run:
@@ -94,8 +63,10 @@ class Run:
         kill_grace_s: float,
         *,
         rules: Rules | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.order = order
+        self._blobs = blobs or at_rest_here(effects)
         self.started_at: datetime | None = None
         self.outcome: Outcome | None = None
         self.running: Running | None = None
@@ -105,10 +76,11 @@ class Run:
         self._runner = runner
         self._kill_grace_s = kill_grace_s
         self._rules = rules or Rules()
-        self._folders = folders_of(order, place_of(runner, os.getpid()))
+        self._folders = folders_of(order, place_of(runner, os.getpid()), self._blobs.root)
         self._mask = Masker(order.secrets.values())
         self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
         self._given = Staged()
+        self._package = order.package
         self._memory_bytes = 0
         self._deadline = 0.0
         self._kill_at: float | None = None
@@ -126,7 +98,9 @@ class Run:
         is called again and again, and may `stop` it."""
         try:
             self._make_folders()
-            self._given = stage_in(self.order, self._folders.reads, self._effects, partial(self._unwanted, listen))
+            self._package = str(self._blobs.program(self._blobs.at(self.order.package)))
+            unwanted = partial(self._unwanted, listen)
+            self._given = stage_in(self.order, self._folders.reads, self._effects, unwanted, self._blobs)
             if self._why is None:
                 self.running = self._platform.start(self._program())
         except ChunkChanged as err:
@@ -135,6 +109,8 @@ class Run:
             self._fail(Reason.SOURCE_UNAVAILABLE, str(err))
         except OutOfSpace as err:
             self._fail(Reason.DISK_FULL, str(err))
+        except Unavailable as err:
+            self._give_back(err)
         except OSError as err:
             self._cannot_start(err)
         else:
@@ -165,18 +141,18 @@ class Run:
 
     def _program(self) -> Program:
         order, folders = self.order, self._folders
-        entry = str(Path(order.package, order.entrypoint))
+        entry = str(Path(self._package, order.entrypoint))
         own = tuple(str(folder) for folder in (folders.reads, folders.writes, folders.temporary))
         env = self._environment()
         return Program([*order.interpreter, entry], env, str(folders.temporary), self._walls(entry), own)
 
     def _walls(self, entry: str) -> Walls:
         order = self.order
-        shared, user = (order.env.get(name) for name in (contract.SHARED_CACHE_DIR, contract.USER_CACHE_DIR))
+        shared, user = (self._cache(name) for name in CACHES)
         return Walls(
             owner=order.account,
             trusted=order.trusted,
-            reads=(order.package, *([shared] if shared else [])),
+            reads=(self._package, *([shared] if shared else [])),
             writes=(user,) if user else (),
             ground=str(self._folders.ground),
             interpreter=order.interpreter,
@@ -202,6 +178,7 @@ class Run:
             "PYTHONDONTWRITEBYTECODE": "1",
             **dict.fromkeys(contract.THREADS, str(max(1, int(self.order.device.cores)))),
             **self.order.env,
+            **{name: self._cache(name) for name in CACHES if name in self.order.env},
             **self._index(),
             **{name: str(self._folders.reads) for name in shape.reads},
             shape.writes: str(self._folders.writes),
@@ -214,8 +191,21 @@ class Run:
         if contract.RESULTS_INDEX not in self.order.env:
             return {}
         index = self._folders.scratch / "index.json"
-        self._effects.copy(Path(self.order.env[contract.RESULTS_INDEX]), index)
+        with (
+            self._blobs.open(self._blobs.at(self.order.env[contract.RESULTS_INDEX])) as source,
+            index.open("wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
         return {contract.RESULTS_INDEX: str(index)}
+
+    def _cache(self, name: str) -> str:
+        """A cache of programs on this machine's disk; "" where the order has none."""
+        told = self.order.env.get(name, "")
+        if not told or Path(told).is_absolute():
+            return told
+        place = self._blobs.at(told)
+        self._effects.make_folder(place)
+        return str(place)
 
     def wait_s(self) -> float:
         """Seconds until `on_time` wants to be called."""
@@ -298,7 +288,10 @@ class Run:
         self.clean()
 
     def clean(self) -> None:
-        """Remove the attempt's scratch folder."""
+        """Bring its log to rest, and remove its scratch folder."""
+        with contextlib.suppress(Unavailable):  # then it stays on this machine's disk
+            for file in self._log.files:
+                self._blobs.take(file)
         with contextlib.suppress(OutOfSpace):
             self._effects.remove_tree(self._folders.scratch)
 
@@ -325,6 +318,8 @@ class Run:
             self._fail(Reason.BAD_RESULT, str(err), ended)
         except OutOfSpace as err:
             self._fail(Reason.DISK_FULL, str(err), ended)
+        except Unavailable as err:
+            self._give_back(err, ended)
         except OSError as err:
             self._fail(*_untaken(err), ended)
         else:
@@ -335,7 +330,14 @@ class Run:
 
     def _staged_out(self) -> ResultManifest:
         most = None if self.order.trusted else self._rules.max_disk_bytes
-        return stage_out(self._folders.writes, self._folders.published, self._effects, self.order.hash_results, most)
+        return stage_out(self._folders.writes, self._folders.published, self._blobs, self.order.hash_results, most)
+
+    def _give_back(self, err: Unavailable, ended: Ended | None = None) -> None:
+        """The job storage was away for longer than a runner waits: that is no failure of the program."""
+        self._log.feed(f"[the attempt was given back: {err}]\n".encode())
+        self._log.close()
+        now = self._clock.now()
+        self.outcome = GivenBack(self.order.attempt, now, self._usage(ended), self.started_at, self._runner)
 
     def _with_last_words(self, why: str) -> str:
         words = self._log.last_words()

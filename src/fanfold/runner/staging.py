@@ -1,8 +1,8 @@
 """Stage in and stage out: files to the program's folders by link or in-kernel copy, results back by rename.
 
 The host never follows a path that user code made: results are walked relative to directory descriptors, links and
-special files are refused, and modes are set by us. Order of a publication: fsync of every file, rename of the folder
-to its final name, fsync of the folder that holds it; then, elsewhere, the commit that decides who won.
+special files are refused, and modes are set by us. A publication is the storage's own (`ports.blobs`) and lasts when it
+is told; then, elsewhere, the commit decides who won.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import json
 import math
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fanfold.effects import COPY_BYTES, Effects, begin_writing, copy_bytes, enough_space, etag_of
 from fanfold.errors import BadInput, OutOfSpace, Unavailable
-from fanfold.jobs.chunks import Chunk, FileChunk, RangeChunk
+from fanfold.jobs.chunks import STORED, Chunk, FileChunk, RangeChunk
 from fanfold.jobs.models import ResultFile, ResultManifest
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.executor import Input, RangeRequest, RunOrder
 from fanfold.runner.disk_use import size_text
 
@@ -33,7 +37,7 @@ SMALL_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_PATH_BYTES = 1024
 FOLDER_MODE = 0o755
-_FSYNC_EACH = 64
+_SMALL_FILES = 64
 _READ_BYTES = 1 << 20
 
 
@@ -61,63 +65,100 @@ class Staged:
     size_bytes: int = 0
 
 
-def stage_in(order: RunOrder, target: Path, effects: Effects, unwanted: Callable[[], bool]) -> Staged:
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """What staging in works with; `home` is the job's folder."""
+
+    home: Path
+    effects: Effects
+    unwanted: Callable[[], bool]
+    blobs: Blobs
+
+
+def stage_in(order: RunOrder, target: Path, effects: Effects, unwanted: Callable[[], bool], blobs: Blobs) -> Staged:
     """Put the program's input into `target`. `unwanted` is asked again and again where that takes long, which then ends
-    early. Raises ChunkChanged, SourceAway, OutOfSpace."""
+    early. Raises ChunkChanged, SourceAway, OutOfSpace; Unavailable where the job storage does not answer."""
+    hands = _Hands(blobs.at(order.folder), effects, unwanted, blobs)
     entries, total = 0, 0
-    for item in _inputs(order):
-        place = target / item.name
-        if place.parent != target and not place.parent.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            entries += len(place.parent.relative_to(target).parts)
-        try:
-            total += _stage(order, item, place, effects, unwanted)
-            entries += 1
-        except (FileNotFoundError, PermissionError, EOFError) as err:
-            where = item.location or (item.chunk.key if isinstance(item.chunk, FileChunk) else item.name)
-            raise ChunkChanged(f"'{where}' cannot be read any more: {err}") from err
+    for size_bytes, folders in _all_staged(order, target, hands):
+        entries, total = entries + 1 + folders, total + size_bytes
     return Staged(entries, total)
 
 
-def _stage(order: RunOrder, item: Input, place: Path, effects: Effects, unwanted: Callable[[], bool]) -> int:
+def _all_staged(order: RunOrder, target: Path, hands: _Hands) -> Iterator[tuple[int, int]]:
+    """The bytes of each input, and how many folders were made for it. Several are asked for at the same time where the
+    storage is elsewhere."""
+    at_once = hands.blobs.at_once
+    if at_once == 1 or not order.inputs_file:
+        for item in _inputs(order, hands.blobs):
+            yield _placed(item, target, hands)
+        return
+    with ThreadPoolExecutor(at_once, "fanfold-stage-in") as workers:
+        under_way: deque[Future[tuple[int, int]]] = deque()
+        try:
+            for item in _inputs(order, hands.blobs):
+                under_way.append(workers.submit(_placed, item, target, hands))
+                if len(under_way) > 2 * at_once:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            workers.shutdown(cancel_futures=True)
+
+
+def _placed(item: Input, target: Path, hands: _Hands) -> tuple[int, int]:
+    place, folders = target / item.name, 0
+    if place.parent != target and not place.parent.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folders = len(place.parent.relative_to(target).parts)
+    try:
+        return _stage(item, place, hands), folders
+    except (FileNotFoundError, PermissionError, EOFError) as err:
+        where = item.location or (item.chunk.key if isinstance(item.chunk, FileChunk) else item.name)
+        raise ChunkChanged(f"'{where}' cannot be read any more: {err}") from err
+
+
+def _stage(item: Input, place: Path, hands: _Hands) -> int:
     if item.request is not None:
         assert isinstance(item.chunk, RangeChunk)
-        effects.about_to("fetch", place.name)
-        _fetch(item.request, item.chunk, place, unwanted)
+        hands.effects.about_to("fetch", place.name)
+        _fetch(item.request, item.chunk, place, hands.unwanted)
         return item.chunk.size_bytes
     if item.chunk is not None:
-        return _stage_chunk(order, item.chunk, place, effects)
+        return _stage_chunk(item.chunk, place, hands)
     if not item.location:
         place.touch()
         return 0
-    source = Path(order.folder, item.location)
+    if item.location.startswith(STORED):
+        return hands.blobs.place(hands.blobs.at(item.location.removeprefix(STORED)), place)
     if Path(item.location).is_absolute():  # a user's own file: a program that writes into it must not change it
+        source = Path(item.location)
         with enough_space(place):
-            effects.copy(source, place)
-    else:
-        effects.link_or_copy(source, place)
-    return source.stat().st_size
+            hands.effects.copy(source, place)
+        return source.stat().st_size
+    return hands.blobs.place(hands.home / item.location, place)
 
 
-def _inputs(order: RunOrder) -> Iterable[Input]:
+def _inputs(order: RunOrder, blobs: Blobs) -> Iterable[Input]:
     yield from order.inputs
     if order.inputs_file:
-        with open(order.inputs_file, encoding="utf-8") as lines:
-            for line in lines:
-                data = json.loads(line)
-                yield Input(data["name"], data["location"])
+        for row in json_lines(blobs, blobs.at(order.inputs_file)):
+            yield Input(row["name"], row["location"])
 
 
-def _stage_chunk(order: RunOrder, chunk: Chunk, place: Path, effects: Effects) -> int:
+def _stage_chunk(chunk: Chunk, place: Path, hands: _Hands) -> int:
     if isinstance(chunk, FileChunk):
-        source = Path(order.folder, chunk.key)
-        if source.stat().st_size != chunk.size_bytes:
+        if hands.blobs.place(hands.home / chunk.key, place) != chunk.size_bytes:
             raise ChunkChanged(
                 f"chunk file '{chunk.key}' had {chunk.size_bytes} bytes when it was made and has not now"
             )
-        effects.link_or_copy(source, place)
+    elif chunk.stored:
+        with enough_space(place), open(place, "wb", buffering=0) as target:
+            target.write(chunk.prefix)
+            hands.blobs.copy_range(hands.blobs.at(chunk.stored), chunk.offset, chunk.length, target.fileno())
+            target.write(chunk.suffix)
     else:
-        _stage_range(chunk, place, effects)
+        _stage_range(chunk, place, hands.effects)
     return chunk.size_bytes
 
 
@@ -161,22 +202,20 @@ def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
         os.close(source)
 
 
-def stage_out(
-    made: Path, published: Path, effects: Effects, hashed: bool, most_bytes: int | None = None
-) -> ResultManifest:
+def stage_out(made: Path, published: Path, blobs: Blobs, hashed: bool, most_bytes: int | None = None) -> ResultManifest:
     """Publish what a program left in `made` under its final name; safe against anything that may lie there.
 
     Raises BadResult and publishes nothing where it holds a link, a special file or an unspeakable name; TooLarge where
-    its files have more than `most_bytes` together, holes counted.
+    its files have more than `most_bytes` together, holes counted; Unavailable where the job storage does not answer.
     """
     files = sorted(_Taking(hashed, most_bytes).files(made), key=lambda file: file.path)
     manifest = ResultManifest(len(files), sum(file.size_bytes for file in files), tuple(files))
+    names = [file.path for file in files]
     if len(files) > INLINE_FILES:
         _write_list(made, files)
         manifest = ResultManifest(manifest.count, manifest.size_bytes, None)
-    _sync(made, files, effects)
-    effects.rename(made, published)
-    effects.fsync_folder(published.parent)
+        names.append(MANIFEST_FILE)
+    blobs.publish(made, published, names)
     return manifest
 
 
@@ -188,24 +227,30 @@ def is_small(made: Path) -> bool:
         return False
     try:
         with os.scandir(folder) as entries:
-            sizes = [_size(entry) for entry in itertools.islice(entries, _FSYNC_EACH + 1)]
+            sizes = [_size(entry) for entry in itertools.islice(entries, _SMALL_FILES + 1)]
     finally:
         os.close(folder)
-    return len(sizes) <= _FSYNC_EACH and sum(sizes) <= SMALL_BYTES
+    return len(sizes) <= _SMALL_FILES and sum(sizes) <= SMALL_BYTES
 
 
 def _size(entry: os.DirEntry[str]) -> float:
     return entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else math.inf
 
 
-def manifest_files(manifest: ResultManifest, published: Path) -> Iterator[ResultFile]:
+def manifest_files(manifest: ResultManifest, published: Path, blobs: Blobs) -> Iterator[ResultFile]:
     """The files of a result, wherever they are listed; streamed."""
     if manifest.files is not None:
         yield from manifest.files
         return
-    with open(published / MANIFEST_FILE, encoding="utf-8") as lines:
+    for row in json_lines(blobs, published / MANIFEST_FILE):
+        yield ResultFile(*row)
+
+
+def json_lines(blobs: Blobs, path: Path) -> Iterator[Any]:
+    """The rows of a blob of JSON Lines, streamed."""
+    with blobs.open(path) as lines:
         for line in lines:
-            yield ResultFile(*json.loads(line))
+            yield json.loads(line)
 
 
 def _write_list(made: Path, files: Iterable[ResultFile]) -> None:
@@ -289,21 +334,3 @@ def _sha256(descriptor: int) -> str:
     while data := os.read(descriptor, _READ_BYTES):
         digest.update(data)
     return digest.hexdigest()
-
-
-def _sync(made: Path, files: list[ResultFile], effects: Effects) -> None:
-    """Bring a result to disk: file by file when they are few, by one call for the file system when many."""
-    if len(files) > _FSYNC_EACH:
-        effects.sync_disk_of(made)
-        return
-    folders = {made}
-    for file in files:
-        place = made / file.path
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            effects.fsync(descriptor, file.path)
-        finally:
-            os.close(descriptor)
-        folders.update(parent for parent in place.parents if parent.is_relative_to(made))
-    for folder in folders:
-        effects.fsync_folder(folder)

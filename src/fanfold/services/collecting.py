@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fanfold.effects import Effects
 from fanfold.jobs.access import Caller
+from fanfold.ports.blobs import Blob
 from fanfold.ports.clock import Clock
 from fanfold.ports.environments import Environments
 from fanfold.ports.storage import JobStorage
@@ -64,7 +65,7 @@ class Collector:
     def look(self) -> list[Garbage]:
         """What `collect` would remove now."""
         blocks = (Garbage("block", key, _size(self._files.path(key))) for key in self._unwanted_blocks())
-        uploads = (_upload(path) for path in self._unwanted_uploads())
+        uploads = (_upload(job_id, blob) for job_id, blob in self._unwanted_uploads())
         return [*blocks, *uploads, *(found for _, found in self._old_environments())]
 
     def collect(self, caller: Caller, request_id: str = "") -> list[Garbage]:
@@ -93,19 +94,19 @@ class Collector:
                 self._effects.remove_tree(gone)
                 yield found
 
-    def _unwanted_uploads(self) -> Iterator[Path]:
+    def _unwanted_uploads(self) -> Iterator[tuple[str, Blob]]:
         """Files of drafts beside their upload. A draft that is run meanwhile keeps its upload, which is never here."""
-        before = (self._clock.now() - UPLOAD_NEW_FOR).timestamp()
+        before = self._clock.now() - UPLOAD_NEW_FOR
         for job_id, location in self._use.drafted_uploads(self._storage.job_ids()).items():
-            folder = self._storage.job(job_id).source
-            entries = sorted(folder.iterdir()) if folder.is_dir() else []
-            yield from (path for path in entries if path.name != location and path.lstat().st_mtime < before)
+            for blob in self._storage.job(job_id).uploads():
+                if blob.name != location and blob.changed_at < before:
+                    yield job_id, blob
 
     def _without_uploads(self) -> Iterator[Garbage]:
-        for path in self._unwanted_uploads():
-            found = _upload(path)
-            self._effects.remove_file(path)
-            yield found
+        for job_id, blob in self._unwanted_uploads():
+            files = self._storage.job(job_id)
+            files.blobs.drop(files.source / blob.name)
+            yield _upload(job_id, blob)
 
     def _old_environments(self) -> Iterator[tuple[str, Garbage]]:
         """One that is asked for again is built again, so nothing is lost with it."""
@@ -118,8 +119,8 @@ class Collector:
                 yield found
 
 
-def _upload(path: Path) -> Garbage:
-    return Garbage("upload", f"{path.parent.parent.name}/{path.name}", path.lstat().st_size)
+def _upload(job_id: str, blob: Blob) -> Garbage:
+    return Garbage("upload", f"{job_id}/{blob.name}", blob.size_bytes)
 
 
 def _size(path: Path) -> int:

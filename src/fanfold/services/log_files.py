@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from fanfold.jobs import log_names
 from fanfold.jobs.log_names import LogFile, log_file, open_name, piece_name
 from fanfold.jobs.models import AttemptKey, Role
+from fanfold.ports.blobs import Blobs
 
 LONGEST_LINE_BYTES = 1024 * 1024
 NEAR_THE_END_BYTES = 64 * 1024
@@ -37,10 +39,11 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One attempt's log: where its files begin, and whether it may have a line without an end."""
+    """One attempt's log: the folder of its files, where they begin, and whether it may have a line without an end."""
 
     attempt: AttemptKey
     folder: Path
+    blobs: Blobs
     begins: tuple[int, ...] = ()
     is_open: bool = False
 
@@ -50,33 +53,36 @@ def place_of(attempt: AttemptKey) -> tuple[int, int, int]:
     return _ORDER[attempt.task.role], attempt.task.index, attempt.fence
 
 
-def logs_of(job_id: str, folder: Path) -> list[Log]:
+def logs_of(job_id: str, folder: Path, blobs: Blobs) -> list[Log]:
     """The logs of the attempts that printed something, in the order of logs."""
-    if not folder.is_dir():
-        return []
-    files: dict[AttemptKey, list[LogFile]] = {}
-    for entry in folder.iterdir():
-        found = log_file(job_id, entry.name)
-        if found is not None:
-            files.setdefault(found.attempt, []).append(found)
-    return [_log(attempt, folder, files[attempt]) for attempt in sorted(files, key=place_of)]
+    found: dict[AttemptKey, list[LogFile]] = {}
+    for name in blobs.names(folder):
+        file = log_file(job_id, name)
+        if file is not None:
+            found.setdefault(file.attempt, []).append(file)
+    return [_log(attempt, folder, blobs, found[attempt]) for attempt in sorted(found, key=place_of)]
 
 
-def _log(attempt: AttemptKey, folder: Path, files: list[LogFile]) -> Log:
-    begins = tuple(sorted(file.begin for file in files if file.begin is not None))
-    return Log(attempt, folder, begins, is_open=len(begins) < len(files))
+def _log(attempt: AttemptKey, folder: Path, blobs: Blobs, found: list[LogFile]) -> Log:
+    begins = tuple(sorted(file.begin for file in found if file.begin is not None))
+    return Log(attempt, folder, blobs, begins, is_open=len(begins) < len(found))
 
 
-def log_of(attempt: AttemptKey, folder: Path) -> Log | None:
+def log_of(attempt: AttemptKey, folder: Path, blobs: Blobs) -> Log | None:
     """One attempt's log; None where it printed nothing. The folder is read only for a log that may lie in pieces."""
+    is_open = (folder / open_name(attempt.name)).exists()
     try:
-        size_bytes = (folder / piece_name(attempt.name, 0)).stat().st_size
+        size_bytes = _size(blobs, folder / piece_name(attempt.name, 0))
     except FileNotFoundError:
-        is_open = (folder / open_name(attempt.name)).exists()
-        return Log(attempt, folder, is_open=True) if is_open else None
+        return Log(attempt, folder, blobs, is_open=True) if is_open else None
     if size_bytes < log_names.HEAD_BYTES // 2:
-        return Log(attempt, folder, (0,), (folder / open_name(attempt.name)).exists())
-    return next((log for log in logs_of(attempt.task.job_id, folder) if log.attempt == attempt), None)
+        return Log(attempt, folder, blobs, (0,), is_open)
+    return next((log for log in logs_of(attempt.task.job_id, folder, blobs) if log.attempt == attempt), None)
+
+
+def _size(blobs: Blobs, path: Path) -> int:
+    with blobs.open(path) as file:
+        return file.seek(0, os.SEEK_END)
 
 
 def lines_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterator[LogLine]:
@@ -103,7 +109,8 @@ def entries_of(log: Log, start: int = 0, *, unfinished: bool = False) -> Iterato
 
 def _entries(log: Log, begin: int, start: int) -> Iterator[tuple[bytes, int]]:
     """The lines of one file from its byte `start` on; none where it was removed meanwhile."""
-    with contextlib.suppress(FileNotFoundError), open(log.folder / piece_name(log.attempt.name, begin), "rb") as file:
+    path = log.folder / piece_name(log.attempt.name, begin)
+    with contextlib.suppress(FileNotFoundError), log.blobs.open(path) as file:
         file.seek(start)
         end = begin + start
         while (data := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):
@@ -132,7 +139,7 @@ def open_entry(log: Log, position: int) -> Iterator[tuple[bytes, int]]:
 def last_lines(log: Log, count: int) -> tuple[str, ...]:
     """The last lines of a log, oldest first; so many, or fewer where they are long."""
     last = log.begins[-1] if log.begins else 0
-    end = last + (log.folder / piece_name(log.attempt.name, last)).stat().st_size if log.begins else 0
+    end = last + _size(log.blobs, log.folder / piece_name(log.attempt.name, last)) if log.begins else 0
     start = max(0, end - NEAR_THE_END_BYTES)
     lines = lines_of(log, start, unfinished=True)
     if start:  # the first may begin in its middle

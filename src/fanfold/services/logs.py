@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.log_names import log_file
 from fanfold.jobs.models import AttemptKey, Job, JobState, Role
-from fanfold.ports.storage import JobStorage
+from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
 from fanfold.services.log_files import Log, LogLine, entries_of, line_of, lines_of, logs_of, open_entry, place_of
 
@@ -71,7 +70,7 @@ class LogService:
         wanted = _Wanted(job.id, query)
         page: list[LogLine] = []
         read_bytes = 0
-        for log, start in wanted.parts(logs_of(job.id, self._storage.job(job.id).logs)):
+        for log, start in wanted.parts(_logs(job.id, self._storage.job(job.id))):
             before = start
             for entry, end in entries_of(log, start, unfinished=True):
                 if len(page) >= query.limit or read_bytes > READ_AT_ONCE_BYTES:
@@ -84,7 +83,7 @@ class LogService:
 
     def lines(self, job: Job) -> Iterator[str]:
         """Everything as text, a line each with time, task, attempt and level; control characters made visible."""
-        for log in logs_of(job.id, self._storage.job(job.id).logs):
+        for log in _logs(job.id, self._storage.job(job.id)):
             for line in lines_of(log, unfinished=True):
                 stamp = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
                 yield f"{stamp} {log.attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
@@ -93,16 +92,16 @@ class LogService:
         """Lines that fit a query as they come, those before a time left out; its `limit` and `after` play no part.
         BadInput naming every problem."""
         wanted = _Wanted(job.id, replace(query or LogQuery(), limit=1, after=""))
-        return Following(self._store, self._storage.job(job.id).logs, job, wanted, after)
+        return Following(self._store, self._storage.job(job.id), job, wanted, after)
 
 
 class Following:
     """One reader of a job's logs: it remembers how far it is in each of them."""
 
-    def __init__(self, store: Store, folder: Path, job: Job, wanted: _Wanted, after: datetime | None) -> None:
+    def __init__(self, store: Store, files: JobFiles, job: Job, wanted: _Wanted, after: datetime | None) -> None:
         self._store = store
         self._job_id = job.id
-        self._folder = folder
+        self._files = files
         self._wanted = wanted
         self._after = after
         self._read: dict[AttemptKey, int] = {}
@@ -113,7 +112,7 @@ class Following:
         ended and its last line was given."""
         ended = _is_over(self._store.job(self._job_id))
         lines: list[LogLine] = []
-        logs = [log for log, _ in self._wanted.parts(logs_of(self._job_id, self._folder))]
+        logs = [log for log, _ in self._wanted.parts(_logs(self._job_id, self._files))]
         read_bytes = 0
         for log in logs:
             for entry, end in entries_of(log, self._read.get(log.attempt, 0)):
@@ -139,6 +138,10 @@ class Following:
 
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _logs(job_id: str, files: JobFiles) -> list[Log]:
+    return logs_of(job_id, files.logs, files.blobs)
 
 
 def _is_over(job: Job) -> bool:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from fanfold.errors import NotAllowedNow, NotFound
 from fanfold.jobs.models import Job, ResultFile, Role, Task, TaskKey
 from fanfold.jobs.retention import links_end_at
 from fanfold.ports.clock import Clock
-from fanfold.ports.storage import JobStorage
+from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
 from fanfold.services.signing import Signer
 from fanfold.services.zipping import ZippedFile, zipped
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,10 @@ class ResultService:
         folder = storage.result(task.attempt_key)
         files = [(folder, file) for file in sorted(self._files(task), key=lambda file: file.path)]
         files += [(storage.records, file) for file in records]
-        entries = (ZippedFile(file.path, file.size_bytes, partial(_opened, place, file.path)) for place, file in files)
+        entries = (
+            ZippedFile(file.path, file.size_bytes, partial(_opened, storage, place / file.path))
+            for place, file in files
+        )
         return zipped(entries, task.ended_at or task.created_at)
 
     def finished(self, job: Job) -> Iterator[bytes]:
@@ -112,7 +110,7 @@ class ResultService:
             try:
                 for file in storage.result_files(found.key, found.manifest):
                     name = f"{found.key.task.index}/{file.path}"
-                    yield ZippedFile(name, file.size_bytes, partial(_opened, folder, file.path))
+                    yield ZippedFile(name, file.size_bytes, partial(_opened, storage, folder / file.path))
             except FileNotFoundError as err:
                 raise NotFound(f"the results of job '{job.id}' were removed; their time is over") from err
 
@@ -131,7 +129,7 @@ class ResultService:
         folder, entry = storage.records, next((file for file in records if file.path == name), None)
         if entry is None:
             folder, entry = storage.result(task.attempt_key), self._entry(task, name)
-        file = _opened(folder, name)
+        file = _opened(storage, folder / name)
         return OpenResult(name, file, entry.size_bytes, entry.sha256, task.ended_at or task.created_at)
 
     def _entry(self, task: Task, name: str) -> ResultFile:
@@ -161,22 +159,9 @@ def _archive_path(job_id: str, round_: int) -> str:
     return f"/files/archives/{job_id}/{round_}"
 
 
-def _opened(folder: Path, name: str) -> BinaryIO:
-    """A regular file below a result's folder, by way of no link: a program may have made what lies there."""
-    *parents, last = PurePosixPath(name).parts
+def _opened(storage: JobFiles, path: Path) -> BinaryIO:
+    """A file of a job, by way of no link: a program may have made what lies there."""
     try:
-        place = os.open(folder, _FOLDER)
-        try:
-            for parent in parents:
-                inner = os.open(parent, _FOLDER, dir_fd=place)
-                os.close(place)
-                place = inner
-            descriptor = os.open(last, _FILE, dir_fd=place)
-        finally:
-            os.close(place)
+        return storage.blobs.open(path)
     except OSError as err:
-        raise NotFound(f"the output file '{name[:200]}' was removed; run the job again") from err
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise NotFound(f"the output file '{name[:200]}' is not a file any more")
-    return open(descriptor, "rb", buffering=0)
+        raise NotFound(f"the output file '{path.name[:200]}' was removed; run the job again") from err

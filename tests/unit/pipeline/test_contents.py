@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fanfold.effects import etag_of
+from fanfold.blobs.files import FileBlobs
+from fanfold.effects import Effects, etag_of
 from fanfold.errors import Unavailable
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.pipeline.contents import with_contents
@@ -16,7 +17,7 @@ BORDER = 1024 * 1024
 
 
 def named(*chunks: RangeChunk, place: str = "here") -> list[str]:
-    found = with_contents(chunks, lambda location: f"{place}/{location}", lambda: False)
+    found = with_contents(chunks, lambda location: f"{place}/{location}", lambda: False, FileBlobs(Effects()))
     return [chunk.content for chunk in found]
 
 
@@ -70,4 +71,4 @@ def test_a_remote_range_is_called_by_its_place_its_tag_and_what_is_taken() -> No
 def test_nobody_reads_what_is_not_wanted(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("data")
     with pytest.raises(Unavailable):
-        list(with_contents([chunk_of(tmp_path / "one")], str, lambda: True))
+        list(with_contents([chunk_of(tmp_path / "one")], str, lambda: True, FileBlobs(Effects())))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects
 from fanfold.jobs.models import ResultManifest
 from fanfold.pipeline.linking import ResultGone, link_result
@@ -17,7 +18,7 @@ def published(place: Path, names: list[str]) -> ResultManifest:
         (place / "made" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "made" / name).write_text(name)
     (place / "made").mkdir(exist_ok=True)
-    return stage_out(place / "made", place / "theirs", Effects(), hashed=True)
+    return stage_out(place / "made", place / "theirs", FileBlobs(Effects()), hashed=True)
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -28,7 +29,7 @@ def files_of(folder: Path) -> dict[str, str]:
 def test_a_linked_result_is_the_same_and_outlives_the_other(tmp_path: Path, names: list[str]) -> None:
     manifest, own = published(tmp_path, names), tmp_path / "own"
     whole = files_of(tmp_path / "theirs")
-    made = link_result(tmp_path / "theirs", own, manifest, Effects())
+    made = link_result(tmp_path / "theirs", own, manifest, FileBlobs(Effects()))
     shutil.rmtree(tmp_path / "theirs")
     assert files_of(own) == whole
     assert set(names) <= set(whole)
@@ -39,7 +40,7 @@ def test_what_a_dead_server_left_is_no_part_of_it(tmp_path: Path) -> None:
     manifest, own = published(tmp_path, ["a"]), tmp_path / "own"
     own.mkdir()
     (own / "b").write_text("left")
-    link_result(tmp_path / "theirs", own, manifest, Effects())
+    link_result(tmp_path / "theirs", own, manifest, FileBlobs(Effects()))
     assert files_of(own) == {"a": "a"}
 
 
@@ -47,12 +48,12 @@ def test_a_result_that_is_gone_or_not_whole_leaves_nothing(tmp_path: Path) -> No
     manifest, own = published(tmp_path, ["a", "b/c"]), tmp_path / "own"
     (tmp_path / "theirs" / "a").write_text("torn")
     with pytest.raises(ResultGone, match="has 4 bytes in 'a', not 1"):
-        link_result(tmp_path / "theirs", own, manifest, Effects())
+        link_result(tmp_path / "theirs", own, manifest, FileBlobs(Effects()))
     assert not own.exists()
     (tmp_path / "theirs" / "a").unlink()
     with pytest.raises(ResultGone, match="is gone"):
-        link_result(tmp_path / "theirs", own, manifest, Effects())
+        link_result(tmp_path / "theirs", own, manifest, FileBlobs(Effects()))
     shutil.rmtree(tmp_path / "theirs")
     with pytest.raises(ResultGone, match="is gone"):
-        link_result(tmp_path / "theirs", own, ResultManifest(), Effects())
+        link_result(tmp_path / "theirs", own, ResultManifest(), FileBlobs(Effects()))
     assert not own.exists()

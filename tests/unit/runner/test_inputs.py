@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.ports.executor import Input, RunOrder
@@ -23,7 +24,7 @@ def test_a_program_that_writes_into_its_input_leaves_the_users_file_alone(tmp_pa
         entrypoint="main.py",
         inputs=(Input("mine.txt", str(original)),),
     )
-    assert stage_in(order, reads, Effects(), lambda: False) == Staged(1, len("precious"))
+    assert stage_in(order, reads, Effects(), lambda: False, FileBlobs(Effects())) == Staged(1, len("precious"))
     with open(reads / "mine.txt", "r+b") as staged:
         staged.write(b"SPOILED!")
     assert original.read_text() == "precious"

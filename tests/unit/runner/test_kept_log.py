@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects
 from fanfold.jobs import log_names
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
@@ -38,7 +39,7 @@ def filled(kept: KeptLog, first: int, last: int) -> None:
 
 
 def read(place: Path) -> Log:
-    log = log_of(ATTEMPT, place)
+    log = log_of(ATTEMPT, place, FileBlobs(Effects()))
     assert log is not None
     return log
 
@@ -153,4 +154,4 @@ def test_a_write_that_took_a_part_is_gone_on_with(
 )
 def test_other_files_are_no_logs(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(entry("no"))
-    assert log_of(ATTEMPT, tmp_path) is None
+    assert log_of(ATTEMPT, tmp_path, FileBlobs(Effects())) is None

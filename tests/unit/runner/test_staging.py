@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects, etag_of
 from fanfold.jobs.chunks import FileChunk, RangeChunk
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
@@ -41,8 +42,8 @@ def published(made: Path) -> Path:
 
 def taken(made: Path) -> list[str]:
     """Publish a result; the paths in its manifest."""
-    manifest = stage_out(made, published(made), Effects(), hashed=True)
-    return [file.path for file in manifest_files(manifest, published(made))]
+    manifest = stage_out(made, published(made), FileBlobs(Effects()), hashed=True)
+    return [file.path for file in manifest_files(manifest, published(made), FileBlobs(Effects()))]
 
 
 def staged(tmp_path: Path, *inputs: Input, inputs_file: str = "") -> dict[str, bytes]:
@@ -52,7 +53,7 @@ def staged(tmp_path: Path, *inputs: Input, inputs_file: str = "") -> dict[str, b
     order = RunOrder(
         AttemptKey(TaskKey("job", Role.APP, 0), 1), 1, str(tmp_path), "", "", "", inputs=inputs, inputs_file=inputs_file
     )
-    size = stage_in(order, target, Effects(), lambda: False).size_bytes
+    size = stage_in(order, target, Effects(), lambda: False, FileBlobs(Effects())).size_bytes
     found = {str(path.relative_to(target)): path.read_bytes() for path in sorted(target.rglob("*")) if path.is_file()}
     assert size == sum(map(len, found.values()))
     return found
@@ -141,7 +142,7 @@ def test_a_result_is_listed_by_path_with_sizes_and_hashes_and_moved_whole(made: 
     (made / "b").mkdir()
     (made / "b" / "x.txt").write_bytes(b"xx")
     (made / "a.txt").write_bytes(b"")
-    manifest = stage_out(made, published(made), Effects(), hashed=True)
+    manifest = stage_out(made, published(made), FileBlobs(Effects()), hashed=True)
     assert (manifest.count, manifest.size_bytes) == (2, 2)
     assert [file.path for file in manifest.files or ()] == ["a.txt", "b/x.txt"]
     assert (manifest.files or ())[0].sha256.startswith("e3b0c442")
@@ -151,7 +152,7 @@ def test_a_result_is_listed_by_path_with_sizes_and_hashes_and_moved_whole(made: 
 
 def test_a_result_that_need_not_be_hashed_is_not(made: Path) -> None:
     (made / "a").write_bytes(b"a")
-    manifest = stage_out(made, published(made), Effects(), hashed=False)
+    manifest = stage_out(made, published(made), FileBlobs(Effects()), hashed=False)
     assert [file.sha256 for file in manifest.files or ()] == [""]
 
 
@@ -164,9 +165,9 @@ def test_an_empty_result_is_a_result(made: Path) -> None:
 def test_many_files_are_listed_beside_them(made: Path, count: int) -> None:
     for number in range(count):
         (made / f"{number:03}").write_bytes(b"x")
-    manifest = stage_out(made, published(made), Effects(), hashed=True)
+    manifest = stage_out(made, published(made), FileBlobs(Effects()), hashed=True)
     assert (manifest.count, manifest.size_bytes, manifest.files is None) == (count, count, count > INLINE_FILES)
-    assert [file.path for file in manifest_files(manifest, published(made))] == [
+    assert [file.path for file in manifest_files(manifest, published(made), FileBlobs(Effects()))] == [
         f"{number:03}" for number in range(count)
     ]
 
@@ -253,7 +254,7 @@ def test_a_path_too_long_for_the_system_is_refused(made: Path) -> None:
 def test_a_hole_is_as_large_as_it_says(made: Path) -> None:
     with open(made / "hole", "wb") as file:
         file.truncate(1 << 24)
-    assert stage_out(made, published(made), Effects(), hashed=False).size_bytes == 1 << 24
+    assert stage_out(made, published(made), FileBlobs(Effects()), hashed=False).size_bytes == 1 << 24
 
 
 def test_a_result_of_few_small_files_is_small(tmp_path: Path) -> None:
@@ -281,5 +282,5 @@ def test_a_result_larger_than_a_programs_folders_may_be_is_refused_before_it_is_
     with open(made / "sparse", "wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(TooLarge, match=r"its result is too large \(limit 1 GiB\)"):
-        stage_out(made, tmp_path / "published", Effects(), hashed=True, most_bytes=1 << 30)
+        stage_out(made, tmp_path / "published", FileBlobs(Effects()), hashed=True, most_bytes=1 << 30)
     assert not (tmp_path / "published").exists()
