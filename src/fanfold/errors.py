@@ -8,7 +8,8 @@
     │   ├── NotFound           no such job, task, block, file
     │   ├── NotAllowedNow      the job's state does not allow it
     │   ├── Conflict           somebody else holds or made it already
-    │   └── QuotaExceeded      the account has as much as it may have
+    │   ├── QuotaExceeded      the account has as much as it may have
+    │   └── BalanceTooLow      the account's money does not cover it
     ├── IllegalMove            an event that the present state does not know: a defect of ours
     ├── LostRace               another writer was first; nothing was changed
     ├── Unavailable            a store, a disk or a network does not answer now
@@ -102,6 +103,12 @@ class QuotaExceeded(Refused):
     """The account has as much as its quota allows; the sentence has both numbers."""
 
     code = "quota_exceeded"
+
+
+class BalanceTooLow(Refused):
+    """The account's balance does not cover it; the sentence has both amounts."""
+
+    code = "balance_too_low"
 
 
 class IllegalMove(FanfoldError):

@@ -7,7 +7,7 @@ from tests.arch.source import Module, modules
 
 FILE_LINES = 400
 MIGRATIONS = "stores/migrations/versions/"
-"""Made from the tables by a tool."""
+"""Made from the tables by a tool: a line a column, a function a table."""
 
 FUNCTION_LINES = 60
 SHORT_FUNCTION_LINES = 20
@@ -23,6 +23,10 @@ def functions(module: Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
+def by_hand() -> list[Module]:
+    return [module for module in modules() if not module.path.startswith(MIGRATIONS)]
+
+
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines from `def` to the end, the docstring left out."""
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
@@ -33,15 +37,14 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_no_file_is_longer_than_one_thing_needs() -> None:
-    written = [module for module in modules() if not module.path.startswith(MIGRATIONS)]
-    long = {module.path: lines for module in written if (lines := module.text.count("\n")) > FILE_LINES}
+    long = {module.path: lines for module in by_hand() if (lines := module.text.count("\n")) > FILE_LINES}
     assert not long, f"over {FILE_LINES} lines, look for the second noun: {long}"
 
 
 def test_no_function_is_too_long_to_read_at_once() -> None:
     long = [
         f"{module.at(function)} {function.name}: {length(function)} lines"
-        for module in modules()
+        for module in by_hand()
         for function in functions(module)
         if length(function) > FUNCTION_LINES
     ]

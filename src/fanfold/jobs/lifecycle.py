@@ -38,6 +38,7 @@ from fanfold.jobs.models import (
     Tally,
     Task,
 )
+from fanfold.jobs.money import Booking
 
 ACTIVE = frozenset(JobState) - {JobState.NEW, JobState.COMPLETE, JobState.FAILED}
 ENDED = frozenset({JobState.COMPLETE, JobState.FAILED})
@@ -55,6 +56,7 @@ class RunAccepted(Event):
     blocks: JobBlocks
     config: JobConfig
     by: str
+    estimate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +182,10 @@ class Waited(Event):
 
 @dataclass(frozen=True, slots=True)
 class Paused(Event):
-    """No new starts until it is resumed."""
+    """No new starts until it is resumed; `reason` where that was not a person's wish."""
 
     by: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,19 +256,11 @@ MOVES: Mapping[type[Event], Move] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
-    """A charge that is written in the transaction of the state change that causes it."""
-
-    key: str
-    account_id: str
-    amount: str
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """What `store.advance` writes in one transaction: the job as it was and as it becomes, why, and what that opens.
 
-    `tasks` is walked once, while it is written; a job of 100,000 tasks is never in memory.
+    `tasks` is walked once, while it is written; a job of 100,000 tasks is never in memory. `most_jobs`: so many of the
+    account's jobs may be unfinished by it.
     """
 
     before: Job
@@ -274,6 +269,7 @@ class Step:
     at: datetime
     tasks: Iterable[Task] = ()
     bookings: tuple[Booking, ...] = ()
+    most_jobs: int | None = None
 
 
 def step(job: Job, event: Event, at: datetime, tasks: Iterable[Task] = ()) -> Step:
@@ -306,6 +302,7 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
     """What an event changes besides the state."""
     match event:
         case RunAccepted():
+            job = replace(job, num_units_estimation=event.estimate)
             return _clock_started(replace(job, blocks=event.blocks, config=event.config), at)
         case RetryAccepted():
             if job.state is JobState.COMPLETE and not job.partial:
@@ -335,7 +332,7 @@ def _applied(job: Job, event: Event, at: datetime) -> Job:  # noqa: C901 - one b
         case Waited():
             return replace(job, waiting_reason=event.reason, due_at=event.until)
         case Paused():
-            return replace(job, paused_at=job.paused_at or at)
+            return replace(job, paused_at=job.paused_at or at, waiting_reason=event.reason or job.waiting_reason)
         case Resumed():
             return _resumed(job, at)
         case Limited():
@@ -378,7 +375,7 @@ def _resumed(job: Job, at: datetime) -> Job:
         return job
     stood = at - job.paused_at
     deadline = job.deadline_at + stood if job.deadline_at else None
-    return replace(job, paused_at=None, deadline_at=deadline, due_at=_due_at(job, job.state, at))
+    return replace(job, paused_at=None, waiting_reason="", deadline_at=deadline, due_at=_due_at(job, job.state, at))
 
 
 def _due_at(job: Job, state: JobState, at: datetime) -> datetime:

@@ -329,21 +329,23 @@ class ResultManifest:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What an attempt used: CPU seconds, peak memory and bytes read and written by staging; and `isolation`: behind
-    which walls it ran and what counted that, such as "sandbox, cgroup v1", "" where no program ran."""
+    which walls it ran and what counted that, such as "sandbox, cgroup v1", "" where no program ran. `run_us`: for so
+    many microseconds the program ran."""
 
     cpu_s: float = 0.0
     max_memory_bytes: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     isolation: str = ""
+    run_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """The work on one chunk (or of one engine) with its current attempt. `block` is the release that the last ended
-    attempt ran; `failure_id`, `exception` and `frame` tell of its failure, as `jobs.failures` reads them.
-    `result_key` is equal for work that gives equal results; "" where that is not known. `reused_from` is the job whose
-    task made the result, where it was not this one."""
+    attempt ran; `failure_id`, `exception` and `frame` tell of its failure, as `jobs.failures` reads them. `price` is
+    what its attempts have cost. `result_key` is equal for work that gives equal results; "" where that is not known.
+    `reused_from` is the job whose task made the result, where it was not this one."""
 
     key: TaskKey
     created_at: datetime
@@ -372,6 +374,7 @@ class Task:
     result_key: str = ""
     reused_from: str = ""
     usage: Usage = field(default_factory=Usage)
+    price: Decimal = Decimal(0)
     result: ResultManifest | None = None
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from fanfold.jobs.failures import FailureGroup
@@ -48,6 +49,7 @@ class AttemptRecord:
     started_at: datetime | None
     ended_at: datetime
     usage: Usage
+    price: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One outcome: the task as it was and as `after_attempt` says it becomes."""
+    """One outcome: the task as it was and as `after_attempt` says it becomes. The store adds what the attempt costs."""
 
     before: Task
     after: Task
     outcome: Outcome
+    price: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

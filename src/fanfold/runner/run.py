@@ -83,6 +83,7 @@ class Run:
         self._package = order.package
         self._memory_bytes = 0
         self._deadline = 0.0
+        self._ran_s = 0.0
         self._kill_at: float | None = None
         self._why: Reason | None = None
         self._has_ended = False
@@ -270,6 +271,7 @@ class Run:
         assert self.running is not None
         ended = self.running.reap()
         self._has_ended = True
+        self._ran_s = self._clock.monotonic() - self._deadline + self.order.timeout_s
         self.running.kill()  # first: an orphan that goes on printing would have the last word for ever
         while self.on_output():
             pass
@@ -347,7 +349,8 @@ class Run:
         if ended is None:
             return Usage(bytes_in=self._given.size_bytes)
         memory = max(self._memory_bytes, ended.max_memory_bytes)
-        return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out, ended.isolation)
+        ran_us = max(0, round(self._ran_s * 1_000_000))
+        return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out, ended.isolation, ran_us)
 
     def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
         self.outcome = ProgramFailed(

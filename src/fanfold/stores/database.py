@@ -69,6 +69,9 @@ class Database:
         with self.translated(), self._engine.connect() as connection, connection.begin():
             yield connection
 
+    def hold_still(self, connection: Connection) -> None:
+        """Let all that a read transaction reads be of one moment, as it always is in SQLite; its first statement."""
+
     def insert_many(self, connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows that all have the same columns, the quickest way that the database has."""
         connection.execute(sa.insert(table), rows)

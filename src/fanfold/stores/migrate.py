@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from fanfold.errors import Conflict
-from fanfold.stores import server_tables  # noqa: F401 - its tables join the metadata
+from fanfold.stores import server_tables, wallet_tables  # noqa: F401 - their tables join the metadata
 from fanfold.stores.schema import metadata
 
 HEAD = "0001"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from fanfold.jobs.fairness import Candidate
 from fanfold.jobs.lifecycle import ACTIVE
-from fanfold.jobs.models import JobState, Priority, Role, TaskKey, TaskState
+from fanfold.jobs.models import JobState, Role, TaskKey, TaskState
+from fanfold.jobs.money import ZERO
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
 from fanfold.ports.store import Finished, JobFilter
 from fanfold.stores.canaries import below_of, canaries_ended, may_start
@@ -19,20 +19,19 @@ from fanfold.stores.reuse import free_to_start
 from fanfold.stores.schema import UtcTime, attempts, events, jobs, tasks
 
 
-def _words(states: Iterable[JobState | TaskState]) -> list[sa.ColumnClause[Any]]:
+def words(states: Iterable[JobState | TaskState]) -> list[sa.ColumnClause[Any]]:
     """States as they are written in a statement: what never changes need not be bound at each call."""
     return [sa.literal_column(f"'{state.value}'") for state in sorted(states)]
 
 
-_ACTIVE = _words(ACTIVE)
-_FEEDING = _words((JobState.PARTITIONING, JobState.PARTITIONED, JobState.MERGING))
-_CLAIMED = _words(CLAIMED)
-_OPEN = _words(OPEN)
+_ACTIVE = words(ACTIVE)
+_CLAIMED = words(CLAIMED)
+_OPEN = words(OPEN)
 
 END_COLUMNS = (
     *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
     *("reason", "error_message", "failure_id", "exception", "frame", "block"),
-    *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "isolation", "result"),
+    *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "isolation", "run_us", "result"),
 )
 
 
@@ -77,7 +76,7 @@ def list_jobs(wanted: JobFilter) -> sa.Select[Any]:
 @cache
 def partitioning() -> sa.Select[Any]:
     """How many jobs are being staged in and partitioned."""
-    states = _words((JobState.UPLOADING, JobState.PARTITIONING))
+    states = words((JobState.UPLOADING, JobState.PARTITIONING))
     return sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(states), jobs.c.deleted_at.is_(None))
 
 
@@ -112,41 +111,6 @@ def next_due() -> list[sa.Select[Any]]:
             tasks.c.job_id.in_(waiting), tasks.c.state == TaskState.SCHEDULED.value, tasks.c.failures > 0
         ),
     ]
-
-
-@cache
-def candidates(ready_seen: int) -> sa.Select[Any]:
-    """Jobs in states that feed tasks, with their running tasks and (up to `ready_seen`) those that could start."""
-    mine = tasks.c.job_id == jobs.c.id
-    ready = (
-        sa.select(sa.literal(1).label("one"))
-        .where(mine, tasks.c.state == TaskState.SCHEDULED.value, tasks.c.due_at <= _time("now"))
-        .where(free_to_start(_time("now")), may_start(jobs.c.canary_below))
-        .limit(ready_seen)
-        .correlate(jobs)
-        .subquery()
-    )
-    running = sa.select(sa.func.count()).where(mine, tasks.c.state.in_(_CLAIMED)).correlate(jobs).scalar_subquery()
-    return sa.select(
-        *(jobs.c[name] for name in ("id", "revision", "account_id", "priority", "submitted_at", "created_at")),
-        jobs.c.config["max_concurrency"].as_integer().label("max_concurrency"),
-        sa.select(sa.func.count()).select_from(ready).scalar_subquery().label("ready"),
-        running.label("running"),
-    ).where(jobs.c.state.in_(_FEEDING), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None), jobs.c.tasks_open > 0)
-
-
-def candidate_of(row: Mapping[Any, Any]) -> Candidate:
-    """A candidate from its row."""
-    return Candidate(
-        job_id=row["id"],
-        revision=row["revision"],
-        account_id=row["account_id"],
-        priority=Priority(row["priority"]),
-        submitted_at=row["submitted_at"] or row["created_at"],
-        running=row["running"],
-        ready=row["ready"],
-        limit=row["max_concurrency"],
-    )
 
 
 @cache
@@ -211,6 +175,7 @@ def end_attempt() -> sa.Update:
     """Write how an attempt ended."""
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=tasks.c[name].type) for name in END_COLUMNS}
     values["started_at"] = sa.func.coalesce(values["started_at"], tasks.c.started_at)
+    values["price"] = tasks.c.price + sa.bindparam("new_price", type_=tasks.c.price.type)
     return sa.update(tasks).where(*_is_attempt()).values(**values)
 
 
@@ -236,10 +201,12 @@ def add_to_tally() -> sa.Update:
 @cache
 def count_ends() -> sa.Update:
     """Count ended tasks."""
-    counted = {
+    counted: dict[str, sa.ColumnElement[Any]] = {
         name: jobs.c[name] + sa.bindparam(f"add_{name}", type_=sa.BigInteger)
-        for name in ("tasks_done", "tasks_failed", "bytes_in", "bytes_out")
+        for name in ("tasks_done", "tasks_failed", "bytes_in", "bytes_out", "app_paid")
     }
+    for name in ("payment_amount", "app_cost"):
+        counted[name] = jobs.c[name] + sa.bindparam(f"add_{name}", type_=jobs.c[name].type)
     left = jobs.c.tasks_open - sa.bindparam("ended", type_=sa.BigInteger)
     return sa.update(jobs).where(jobs.c.id == sa.bindparam("of_job")).values(tasks_open=left, **counted)
 
@@ -248,6 +215,7 @@ def tally_of_ends(job_id: str, changes: Sequence[Finished]) -> dict[str, Any]:
     """The numbers that `count_ends` adds for one job."""
     ended = [change.after for change in changes if change.after.state not in OPEN]
     apps = [task for task in ended if task.key.role is Role.APP]
+    app_prices = [change.price for change in changes if change.price and change.after.key.role is Role.APP]
     return {
         "of_job": job_id,
         "ended": len(ended),
@@ -255,6 +223,9 @@ def tally_of_ends(job_id: str, changes: Sequence[Finished]) -> dict[str, Any]:
         "add_tasks_failed": sum(task.state is TaskState.FAILED for task in apps),
         "add_bytes_in": sum(task.usage.bytes_in for task in apps),
         "add_bytes_out": sum(task.usage.bytes_out for task in apps),
+        "add_payment_amount": sum((change.price for change in changes), ZERO),
+        "add_app_cost": sum(app_prices, ZERO),
+        "add_app_paid": len(app_prices),
     }
 
 
@@ -309,7 +280,7 @@ def record_aborted_attempts() -> sa.Insert:
         "reason": sa.bindparam("why", type_=sa.Text),
         "error_message": sa.literal(""),
         "ended_at": _time("at"),
-        **{name: sa.literal(0) for name in ("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out")},
+        **{name: sa.literal(0) for name in ("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "run_us", "price")},
         "isolation": sa.literal(""),
     }
     under_way = sa.select(*(tasks.c[name] for name in same), *told.values()).where(
@@ -329,7 +300,7 @@ def abort_open_tasks() -> sa.Update:
 @cache
 def tally_of() -> sa.Select[Any]:
     """The counts of :of_job's tasks."""
-    names = ("tasks_open", "tasks_total", "tasks_done", "tasks_failed", "bytes_in", "bytes_out")
+    names = ("tasks_open", "tasks_total", "tasks_done", "tasks_failed", "bytes_in", "bytes_out", "payment_amount")
     return sa.select(*(jobs.c[name] for name in names)).where(jobs.c.id == sa.bindparam("of_job"))
 
 

@@ -171,6 +171,7 @@ def task_row(task: Task) -> dict[str, Any]:
         **{name: getattr(task, name) for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
         **{name: getattr(task, name) for name in _TOLD},
         **asdict(task.usage),
+        "price": task.price,
         "result": None if task.result is None else result_json(task.result),
     }
 
@@ -187,6 +188,7 @@ def task_of(row: Row) -> Task:
         **{name: row[name] for name in ("started_at", "ended_at", "exit_code", "reason", "error_message")},
         **{name: row[name] for name in _TOLD},
         usage=_usage_of(row),
+        price=row["price"],
         result=None if row["result"] is None else result_of(row["result"]),
     )
 
@@ -196,10 +198,10 @@ def _task_key(row: Row) -> TaskKey:
 
 
 def _usage_of(row: Row) -> Usage:
-    return Usage(row["cpu_s"], row["max_memory_bytes"], row["bytes_in"], row["bytes_out"], row["isolation"])
+    return Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
 
 
-def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
+def attempt_row(before: Task, outcome: Outcome, price: Decimal) -> dict[str, Any]:
     """The record of an ended attempt; `before` is the task while it was claimed."""
     failed = outcome if isinstance(outcome, ProgramFailed) else None
     told = outcome if isinstance(outcome, ProgramFailed | RunnerLost) else None
@@ -220,12 +222,14 @@ def attempt_row(before: Task, outcome: Outcome) -> dict[str, Any]:
         "started_at": outcome.started_at,
         "ended_at": outcome.at,
         **asdict(outcome.usage),
+        "price": price,
     }
 
 
 def attempt_of(row: Row) -> AttemptRecord:
     """The record of an ended attempt from its row."""
-    plain = ("attempt", "outcome", "reason", "exit_code", "runner", "block", "assigned_at", "started_at", "ended_at")
+    told = ("attempt", "outcome", "reason", "exit_code", "runner", "block", "price")
+    plain = (*told, "assigned_at", "started_at", "ended_at")
     return AttemptRecord(
         key=AttemptKey(_task_key(row), row["fence"]),
         message=row["error_message"],

@@ -98,6 +98,8 @@ jobs = sa.Table(
     *(_number(f"tasks_{name}") for name in ("open", "total", "done", "failed")),
     _number("bytes_in"),
     _number("bytes_out"),
+    sa.Column("app_cost", Chips, nullable=False, server_default="0"),
+    _number("app_paid"),
     sa.Index(
         "jobs_listed",  # has all that listings filter and order by
         *("account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"),
@@ -124,8 +126,9 @@ tasks = sa.Table(
     *(_text(name) for name in ("reason", "error_message", "failure_id", "exception", "frame")),
     *(_text(name) for name in ("block", "result_key", "reused_from")),
     sa.Column("cpu_s", sa.Float, nullable=False),
-    *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out")),
+    *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out", "run_us")),
     _text("isolation"),
+    sa.Column("price", Chips, nullable=False, server_default="0"),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.CheckConstraint(
         "lease_until IS NOT NULL OR state NOT IN ('TASK_STATE_ASSIGNED', 'TASK_STATE_RECEIVED', 'TASK_STATE_RUNNING')",
@@ -157,8 +160,9 @@ attempts = sa.Table(
     _text("block"),
     *(_time(name) for name in ("assigned_at", "started_at", "ended_at")),
     sa.Column("cpu_s", sa.Float, nullable=False),
-    *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out")),
+    *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out", "run_us")),
     _text("isolation"),
+    sa.Column("price", Chips, nullable=False, server_default="0"),
 )
 
 events = sa.Table(

@@ -16,14 +16,17 @@ from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ACTIVE, ChunksPublished, RetryAccepted, Step
+from fanfold.jobs.lifecycle import ACTIVE, ChunksPublished, RetryAccepted, RunAccepted, Step
 from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task, TaskKey, TaskState
+from fanfold.jobs.money import Booking
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
 from fanfold.stores import queries
+from fanfold.stores.books import Books
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.history import job_event, record, task_event
+from fanfold.stores.queueing import bound_jobs, candidate_of, candidates
 from fanfold.stores.reuse import Reusing, forget_all, rekey
 from fanfold.stores.rows import (
     attempt_of,
@@ -43,7 +46,6 @@ from fanfold.stores.server_tables import secrets
 
 BATCH = 500
 READY_SEEN = 64
-ACCOUNTS_KNOWN = 10_000
 
 
 class SqlStore(Reusing):
@@ -51,7 +53,7 @@ class SqlStore(Reusing):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._accounts: dict[str, str] = {}
+        self.books = Books()
 
     # ---- jobs
 
@@ -90,7 +92,12 @@ class SqlStore(Reusing):
                 connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
                 connection.execute(forget_all(after.id))
             record(connection, [job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
-            return _counted(connection, after) if _write_tasks(self.database, connection, step) else after
+            if isinstance(step.event, RunAccepted | RetryAccepted):
+                bound_jobs(connection, after.account_id, step.most_jobs)
+                self.books.note(after)
+            changed, cut = _write_tasks(self.database, connection, step, self.books)
+            self.books.book(connection, step, cut)
+            return _counted(connection, after) if changed else after
 
     def grouped(self) -> AbstractContextManager[None]:
         """See `ports.store`."""
@@ -116,8 +123,8 @@ class SqlStore(Reusing):
     def candidates(self, now: datetime) -> list[Candidate]:
         """See `ports.store`."""
         with self.database.reading() as connection:
-            rows = connection.execute(queries.candidates(READY_SEEN), {"now": now}).mappings().all()
-        return [queries.candidate_of(row) for row in rows if row["ready"] or row["running"]]
+            rows = connection.execute(candidates(READY_SEEN), {"now": now}).mappings().all()
+        return [candidate_of(row) for row in rows if row["ready"] or row["running"]]
 
     def claim(self, job_id: str, count: int, now: datetime, lease_until: datetime) -> list[Task]:
         """See `ports.store`."""
@@ -126,7 +133,7 @@ class SqlStore(Reusing):
             rows = connection.execute(queries.claim(), values).mappings().all()
             claimed = sorted((task_of(row) for row in rows), key=lambda task: task.key.index)
             if claimed:
-                account = self._account(connection, job_id)
+                account = self.books.meter(connection, job_id).account_id
                 record(connection, [task_event(task, account, now) for task in claimed])
         return claimed
 
@@ -139,20 +146,13 @@ class SqlStore(Reusing):
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """See `ports.store`."""
         with self.database.writing("finish") as connection:
-            won = [change for change in changes if _write_end(connection, change)]
+            priced = self.books.priced(connection, changes)
+            won = [change for change in priced if _write_end(connection, change)]
             if won:
-                accounts = {job_id: self._account(connection, job_id) for job_id in _jobs_of(won)}
+                accounts = {job_id: self.books.meter(connection, job_id).account_id for job_id in _jobs_of(won)}
                 _record_ends(connection, won, accounts)
+                self.books.charge(connection, won, accounts)
         return won
-
-    def _account(self, connection: Connection, job_id: str) -> str:
-        """The account of a job, which never changes."""
-        if job_id not in self._accounts:
-            if len(self._accounts) > ACCOUNTS_KNOWN:
-                self._accounts.clear()
-            query = sa.select(jobs.c.account_id).where(jobs.c.id == job_id)
-            self._accounts[job_id] = connection.execute(query).scalar_one()
-        return self._accounts[job_id]
 
     def renew(self, attempt_keys: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
         """See `ports.store`."""
@@ -302,25 +302,29 @@ def _attempt_values(attempt: AttemptKey) -> dict[str, Any]:
     }
 
 
-def _write_tasks(database: Database, connection: Connection, step: Step) -> bool:
-    """What a step does to the job's tasks; says whether their counts may have changed."""
+def _write_tasks(
+    database: Database, connection: Connection, step: Step, books: Books
+) -> tuple[bool, Sequence[Booking]]:
+    """What a step does to the job's tasks; says whether their counts may have changed, and what programs that it cut
+    off are charged."""
     job, counted = step.after, False
+    cut: Sequence[Booking] = ()
     if isinstance(step.event, RetryAccepted):
         connection.execute(queries.count_anew(job.id))
         counted = True
     if job.state is JobState.FAILED:  # one that completes has no open task
-        _end_tasks(connection, job, step.at)
+        cut = _end_tasks(connection, job, step.at, books)
         counted = True
     if isinstance(step.event, ChunksPublished) and step.event.reopened:
         _reopen_tasks(connection, job, step.at, step.event.work)
         counted = True
-    return _insert_tasks(database, connection, job, step.tasks) or counted
+    return _insert_tasks(database, connection, job, step.tasks) or counted, cut
 
 
 def _counted(connection: Connection, job: Job) -> Job:
-    """The job with its tasks as they are counted now."""
+    """The job with its tasks as they are counted now, and what it has cost."""
     row = connection.execute(queries.tally_of(), {"of_job": job.id}).mappings().one()
-    return replace(job, tally=tally_of(row))
+    return replace(job, tally=tally_of(row), payment_amount=row["payment_amount"])
 
 
 def _insert_tasks(database: Database, connection: Connection, job: Job, new: Iterable[Task]) -> bool:
@@ -344,18 +348,20 @@ def _reopen_tasks(connection: Connection, job: Job, at: datetime, work: str) -> 
     connection.execute(queries.count_anew(job.id))
 
 
-def _end_tasks(connection: Connection, job: Job, at: datetime) -> None:
-    """The job has ended: so do its open tasks, and the attempts that were under way are on record."""
+def _end_tasks(connection: Connection, job: Job, at: datetime, books: Books) -> Sequence[Booking]:
+    """The job has ended: so do its open tasks, and the attempts that were under way are on record; what is charged."""
     values = {"of_job": job.id, "at": at, "why": Reason.ABORTED.value}
-    connection.execute(queries.record_aborted_attempts(), values)
+    recorded = connection.execute(queries.record_aborted_attempts(), values).rowcount
+    cut = books.cut_off(connection, job, at) if recorded else ()
     connection.execute(queries.abort_open_tasks(), values)
     connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(tasks_open=0))
+    return cut
 
 
 def _write_end(connection: Connection, change: Finished) -> bool:
     """Write the end of one attempt where the task still has its fence; says whether it did."""
     row = task_row(change.after)
-    values = {f"new_{name}": row[name] for name in queries.END_COLUMNS}
+    values = {f"new_{name}": row[name] for name in queries.END_COLUMNS} | {"new_price": change.price}
     done = connection.execute(queries.end_attempt(), _attempt_values(change.before.attempt_key) | values)
     return done.rowcount == 1
 
@@ -365,7 +371,7 @@ def _jobs_of(changes: Sequence[Finished]) -> set[str]:
 
 
 def _record_ends(connection: Connection, won: Sequence[Finished], accounts: Mapping[str, str]) -> None:
-    connection.execute(sa.insert(attempts), [attempt_row(change.before, change.outcome) for change in won])
+    connection.execute(sa.insert(attempts), [attempt_row(one.before, one.outcome, one.price) for one in won])
     rows = []
     for change in won:
         data = {"reason": change.after.reason, "runner": change.after.runner}
@@ -373,7 +379,7 @@ def _record_ends(connection: Connection, won: Sequence[Finished], accounts: Mapp
     record(connection, rows)
     for job_id in accounts:
         mine = [change for change in won if change.before.key.job_id == job_id]
-        if any(change.after.state not in OPEN for change in mine):
+        if any(change.price or change.after.state not in OPEN for change in mine):
             connection.execute(queries.count_ends(), queries.tally_of_ends(job_id, mine))
 
 

@@ -44,7 +44,7 @@ def test_a_task_comes_back_as_it_was(store: SqliteStore, task: Task) -> None:
 
 
 def test_a_job_s_row_leaves_its_tallies_to_what_counts_tasks() -> None:
-    counted = {column.name for column in jobs.c if column.name.startswith(("tasks_", "bytes_"))}
+    counted = {column.name for column in jobs.c if column.name.startswith(("tasks_", "bytes_", "app_"))}
     assert set(job_row(a_job())) == {column.name for column in jobs.c} - counted
 
 
@@ -53,6 +53,6 @@ def test_a_task_s_row_has_every_column() -> None:
 
 
 def test_an_event_record_holds_plain_facts_and_nothing_that_may_be_secret() -> None:
-    assert event_data(lifecycle.RunAccepted(BLOCKS, JobConfig(), "ann")) == {"by": "ann"}
+    assert event_data(lifecycle.RunAccepted(BLOCKS, JobConfig(), "ann")) == {"by": "ann", "estimate": ""}
     assert event_data(lifecycle.Delivered(2, 30)) == {"files": 2, "size_bytes": 30}
     assert event_data(lifecycle.Edited({"params": {"key": "secret"}})) == {}

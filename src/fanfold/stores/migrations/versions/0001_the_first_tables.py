@@ -15,9 +15,13 @@ def upgrade() -> None:
     _audit()
     _block_imports()
     _blocks()
+    _charging()
+    _coupons()
     _events()
     _idempotency()
     _jobs()
+    _ledger()
+    _prices()
     _secret_grants()
     _secrets()
     _tasks()
@@ -25,6 +29,7 @@ def upgrade() -> None:
     _tokens()
     _uploads()
     _users()
+    _wallets()
     _webhook_deliveries()
     _webhooks()
 
@@ -82,7 +87,9 @@ def _attempts() -> None:
         sa.Column("max_memory_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("run_us", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("isolation", sa.Text(), nullable=False),
+        sa.Column("price", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("job_id", "role", "chunk_index", "fence"),
     )
 
@@ -140,6 +147,28 @@ def _blocks() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account_id", "type", "name", "version", name="one_block_a_version"),
+    )
+
+
+def _charging() -> None:
+    op.create_table(
+        "charging",
+        sa.Column("one", sa.Integer(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("one"),
+    )
+
+
+def _coupons() -> None:
+    op.create_table(
+        "coupons",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("code"),
     )
 
 
@@ -225,6 +254,8 @@ def _jobs() -> None:
         sa.Column("tasks_failed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("app_cost", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("app_paid", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
@@ -234,6 +265,44 @@ def _jobs() -> None:
         ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"],
         unique=False,
         sqlite_where=sa.text("deleted_at IS NULL"),
+    )
+
+
+def _ledger() -> None:
+    op.create_table(
+        "ledger",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("key"),
+    )
+    op.create_index("ledger_by_account", "ledger", ["account_id", "seq"], unique=False)
+    op.create_index("ledger_by_job", "ledger", ["job_id", "seq"], unique=False)
+
+
+def _prices() -> None:
+    op.create_table(
+        "prices",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("rate", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.BigInteger(), nullable=False),
+        sa.Column("valid_until", sa.BigInteger(), nullable=True),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("gpu", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )
 
 
@@ -305,7 +374,9 @@ def _tasks() -> None:
         sa.Column("max_memory_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("run_us", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("isolation", sa.Text(), nullable=False),
+        sa.Column("price", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.CheckConstraint("due_at IS NOT NULL OR state <> 'TASK_STATE_SCHEDULED'", name="scheduled_has_time"),
         sa.CheckConstraint(
@@ -382,6 +453,17 @@ def _users() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("users_by_account", "users", ["account_id"], unique=False)
+
+
+def _wallets() -> None:
+    op.create_table(
+        "wallets",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("held", sa.BigInteger(), nullable=False),
+        sa.Column("below_since", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("account"),
+    )
 
 
 def _webhook_deliveries() -> None:
