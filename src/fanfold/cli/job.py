@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fanfold.cli import steering
 from fanfold.cli.connection import busy, certain, connected, speaking
 from fanfold.cli.output import dumped, print_json, print_record, print_table, when
 
@@ -309,6 +310,9 @@ def abort(job_ids: Ids) -> None:
     with connected() as client:
         for job_id in job_ids:
             client.jobs.abort(job_id)
+
+
+steering.add_to(app)
 
 
 @app.command("plan")
