@@ -274,3 +274,32 @@ def test_a_retry_with_another_version_is_known_by_that_version(shelf: Shelf, tmp
     assert shelf.counted() == said(range(2))
     shelf.run()
     assert shelf.counted() == Counter()
+
+
+RANGE = COUNTED.replace("said.strip().encode()", "said[:12].strip().encode()")
+
+
+@pytest.mark.timeout(180)
+def test_ranges_of_a_large_file_are_known_by_their_bytes(shelf: Shelf) -> None:
+    """Nothing is copied for them, and yet only the range that changed is run again."""
+    shelf.push(RANGE)
+    lines = b"".join(b"line %07d %s\n" % (number, b"x" * 80) for number in range(100_000))
+    (shelf.inputs / "big.txt").write_bytes(lines)
+    source = {"dataSourceDescriptor": "local", "params": {"path": str(shelf.inputs / "big.txt")}}
+
+    def once() -> bytes:
+        params = {"app": {"starts": str(shelf.starts)}, "partitioner": {"max_bytes": 2 * 1024 * 1024}}
+        wanted = {"partitioner": "split-lines", "assembler": "concat", "dataSource": source, "params": params}
+        job = draft(shelf.door, f"{shelf.app}@0.1", **wanted)
+        run(shelf.door, job["id"])
+        return shelf.output(shelf.ended(job["id"])["id"])
+
+    assert once() == lines.upper()
+    chunks = shelf.counted().total()
+    assert chunks >= 4
+    assert once() == lines.upper()
+    assert shelf.counted().total() == 0
+    changed = lines[:-2] + b"y\n"
+    (shelf.inputs / "big.txt").write_bytes(changed)
+    assert once() == changed.upper()
+    assert shelf.counted().total() == 1
