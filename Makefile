@@ -14,6 +14,8 @@ BIN := .venv/bin
 RUN_TESTS := $(BIN)/python -m pytest
 # Two workers keep two cores busy; more than four would only wait for each other's processes.
 WORKERS := --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# A machine that builds for many is slow at times; what hangs there may hang longer before it is given up.
+PATIENCE := $(if $(CI),--timeout=120)
 COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock" $(LOCK_ARGS)
 
@@ -35,14 +37,14 @@ demo: setup  ## a first job on this machine
 	@$(BIN)/python examples/demo.py
 
 test: setup-dev  ## the tests; PYTEST_ARGS="tests/unit -x" for some of them
-	$(RUN_TESTS) $(WORKERS) $(PYTEST_ARGS)
+	$(RUN_TESTS) $(WORKERS) $(PATIENCE) $(PYTEST_ARGS)
 
 check: setup-dev  ## format, lint, types, imports, house rules, docs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(RUN_TESTS) -q tests/arch
+	$(RUN_TESTS) -q $(PATIENCE) tests/arch
 	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
 ci:  ## check, then test

@@ -15,6 +15,7 @@ from fanfold.client.fields import JobFields, JobsWanted, LinesWanted, LogsWanted
 from fanfold.client.following import FollowedLine
 from fanfold.client.pages import Page
 from fanfold.client.sync.blocks import Blocks
+from fanfold.client.sync.caches import Caches
 from fanfold.client.sync.client import Client
 from fanfold.client.sync.job import Job, Results
 from fanfold.client.sync.jobs import Jobs
@@ -74,6 +75,7 @@ PLACES = (
     ("client.secrets", Secrets),
     ("client.storage", Storage),
     ("client.webhooks", Webhooks),
+    ("client.caches", Caches),
 )
 ANSWERS: tuple[type[Shape], ...] = (
     JobJob,

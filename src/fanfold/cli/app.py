@@ -23,6 +23,7 @@ COMMANDS = {
     "key": "fanfold.cli.keys:app",
     "secret": "fanfold.cli.secrets:app",
     "webhook": "fanfold.cli.webhooks:app",
+    "cache": "fanfold.cli.cache:app",
     "datasource": "fanfold.cli.datasource:app",
     "gc": "fanfold.cli.gc:app",
     "wallet": "fanfold.cli.wallet:app",

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from fanfold.client import access_calls, calls
 from fanfold.client.aio.blocks import AsyncBlocks
+from fanfold.client.aio.caches import AsyncCaches
 from fanfold.client.aio.jobs import AsyncJobs
 from fanfold.client.aio.keys import AsyncKeys
 from fanfold.client.aio.secrets import AsyncSecrets
@@ -48,6 +49,7 @@ class AsyncClient:
         self.secrets = AsyncSecrets(self._transport)
         self.storage = AsyncStorage(self._transport)
         self.webhooks = AsyncWebhooks(self._transport)
+        self.caches = AsyncCaches(self._transport)
 
     @property
     def url(self) -> str:

@@ -13,6 +13,7 @@ from fanfold.client.dev_calls import Kind
 from fanfold.client.exchange import Session
 from fanfold.client.fields import plain
 from fanfold.client.sync.blocks import Blocks
+from fanfold.client.sync.caches import Caches
 from fanfold.client.sync.jobs import Jobs
 from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.secrets import Secrets
@@ -49,6 +50,7 @@ class Client:
         self.secrets = Secrets(self._transport)
         self.storage = Storage(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.caches = Caches(self._transport)
 
     @property
     def url(self) -> str:
