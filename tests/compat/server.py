@@ -73,6 +73,18 @@ class Server:
                 text=True,
             )
 
+    def link(self) -> str:
+        """The link that signs a browser in once; to be asked for once after a first start."""
+        lines = self._lines()
+        self._told(lines, "sign in with: ")
+        return self._told(lines, "open in a browser, works once: ")
+
+    def port(self) -> int:
+        """Where it listens, whatever its public URL is."""
+        found = {conn.laddr.port for conn in psutil.Process(self.pid).net_connections() if conn.status == "LISTEN"}
+        assert len(found) == 1, found
+        return int(found.pop())
+
     def _lines(self) -> IO[str]:
         assert self._process is not None
         assert self._process.stdout is not None

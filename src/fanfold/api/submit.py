@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +65,15 @@ def _created(request: Request, caller: Caller, services: Services, body: JobRequ
             job = services.jobs.create_or_edit(caller.account_id, caller.user_name, body.job_id, **draft)
         audited(request, services, caller, "job.create", job.id)
     return job_answer(services, caller, job)
+
+
+def draft_from(services: Services, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A draft's fields from the values of a request; BadInput naming every problem."""
+    body = parse(JobRequest, json.dumps(given).encode())
+    draft = _with_template(caller, services, body)
+    if body.config is not None:
+        draft["warnings"] = config_warnings(body.config)
+    return draft
 
 
 def _with_template(caller: Caller, services: Services, body: JobRequest) -> dict[str, Any]:

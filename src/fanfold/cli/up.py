@@ -28,7 +28,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     key_file: Annotated[Path | None, typer.Option(help="At first start, also write the API key here (0600).")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, as JSON lines.")] = False,
 ) -> None:
-    """Serve the API here. The first start makes the first account and prints its API key once."""
+    """Serve API and console here. The first start makes the first account and prints its API key once."""
     from fanfold.cli.server_log import log_to_stderr
     from fanfold.server.process import serve
     from fanfold.settings import Settings
@@ -48,12 +48,14 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     os.environ.pop("FANFOLD_MASTER_KEY", None)  # not for the processes that are started
 
-    def ready(url: str, key: str | None) -> None:
+    def ready(url: str, key: str | None, link: str) -> None:
         print(f"Fanfold serves at {url}  (stop with Ctrl-C)", flush=True)
         if key is not None:
             print(f"API key, shown this once: {key}\nsign in with: fanfold login {url}", flush=True)
             if key_file is not None:
                 _write_private(key_file, key)
+        if link:
+            print(f"open in a browser, works once: {link}", flush=True)
 
     serve(settings, ready, mask.use)
 

@@ -35,6 +35,7 @@ from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
 from fanfold.ports.storage_use import StorageUse
 from fanfold.ports.store import EventRecord
+from fanfold.server.console import add_console
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
@@ -83,6 +84,7 @@ class ServerParts:
     first_start: FirstStart
     courier: Courier
     mask: Callable[[str], str]
+    sign_in_link: Callable[[], str]
 
 
 def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
@@ -104,13 +106,9 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
-    tokens = RegistryTokens(SqlSecrets(database), sealer, clock)
     files, use = BlockFiles(settings.state, effects, clock), SqlStorageUse(database)
     room = AccountRoom(core.space, SqlAccess(database), use, clock)
-    blocks = BlockService(
-        SqlBlocks(database), templates, files, effects, clock, tokens, max_push_bytes=settings.max_push_bytes
-    )
-    blocks.sweep()
+    blocks = _blocks(core, templates, files, sealer)
     problem = environments_of(settings, effects).problem
     validator = Validator(blocks, core.sources, secrets, core.images.problem, problem)
     signer = Signer(keys.signer)
@@ -145,7 +143,17 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     core.feeder.listen(metrics.attempt_ended)
     courier = _courier(core, webhooks, metrics)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
-    return ServerParts(core, make_app(services, metrics, hosts), first_start, courier, sealer.mask)
+    app = make_app(services, metrics, hosts)
+    links = add_console(app, services, SqlAccess(database), keys)
+    return ServerParts(core, app, first_start, courier, sealer.mask, links.make)
+
+
+def _blocks(core: Parts, templates: TemplateService, files: BlockFiles, sealer: Sealer) -> BlockService:
+    database, effects, most = core.database, core.workspace.effects, core.settings.max_push_bytes
+    tokens = RegistryTokens(SqlSecrets(database), sealer, core.clock)
+    blocks = BlockService(SqlBlocks(database), templates, files, effects, core.clock, tokens, max_push_bytes=most)
+    blocks.sweep()
+    return blocks
 
 
 def _webhooks(core: Parts, sealer: Sealer) -> WebhookService:

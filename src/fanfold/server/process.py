@@ -15,6 +15,7 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
+from fanfold.server.console import PREFIX
 from fanfold.server.parts import ServerParts, wire_server
 from fanfold.settings import Settings
 
@@ -24,10 +25,11 @@ LOOK_EVERY_S = 0.05
 
 
 def serve(
-    settings: Settings, ready: Callable[[str, str | None], None], masked: Callable[[Callable[[str], str]], None]
+    settings: Settings, ready: Callable[[str, str | None, str], None], masked: Callable[[Callable[[str], str]], None]
 ) -> None:
-    """Serve until told to stop; `ready` is called once it answers and heeds signals, with the URL and, until it was
-    called once, the first API key, `masked` with what takes the values of secrets out of log lines."""
+    """Serve until told to stop; `ready` is called once it answers and heeds signals, with the URL, until it was called
+    once, the first API key, and the link that signs a browser in once ("" where no key is valid); `masked` with what
+    takes the values of secrets out of log lines."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the values of secrets
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
@@ -40,7 +42,8 @@ def serve(
     key = parts.first_start.key()
 
     def tell() -> None:
-        ready(url, key)
+        secret = parts.sign_in_link()
+        ready(url, key, f"{url}{PREFIX}/enter/{secret}" if secret else "")
         parts.first_start.told()
 
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)

@@ -59,8 +59,8 @@ class AccessService:
 
     # ---- tokens
 
-    def sign_in(self, api_key: str) -> tuple[str, int, str]:
-        """An access token, the seconds it lives, and the rights it carries (`"read submit"`).
+    def sign_in(self, api_key: str, most_s: int = TOKEN_S) -> tuple[str, int, str]:
+        """An access token, the seconds it lives, at most `most_s`, and the rights it carries (`"read submit"`).
 
         Raises BadInput for a text that is no whole key, NotFound for a wrong one, Refused for one that is void.
         """
@@ -71,7 +71,7 @@ class AccessService:
             raise NotFound("no API key like this is known here; ask an administrator for a new one")
         if not holder.welcome(now):
             raise Refused(f"the API key with the fingerprint {holder.key.fingerprint} {_why_not(holder, now)}")
-        token, seconds = new_token(), _lifetime_s(holder.key, now)
+        token, seconds = new_token(), _lifetime_s(holder.key, now, most_s)
         ends = now + timedelta(seconds=seconds)
         self._store.add_token(Token(mac_of(token, self._pepper), holder.key.id, now, ends))
         return token, seconds, " ".join(_rights(holder.caller))
@@ -191,11 +191,11 @@ def _end(valid_s: float | None, now: datetime) -> datetime | None:
     return now + timedelta(seconds=seconds)
 
 
-def _lifetime_s(key: ApiKey, now: datetime) -> int:
-    """A token lives an hour, and no longer than its key."""
+def _lifetime_s(key: ApiKey, now: datetime, most_s: int) -> int:
+    """A token lives no longer than its key."""
     if key.expires_at is None:
-        return TOKEN_S
-    return max(1, min(TOKEN_S, int((key.expires_at - now).total_seconds())))
+        return most_s
+    return max(1, min(most_s, int((key.expires_at - now).total_seconds())))
 
 
 def _why_not(holder: Holder, now: datetime) -> str:

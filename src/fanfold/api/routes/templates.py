@@ -37,7 +37,11 @@ _BODY: dict[str, Any] = {
 
 async def _template_of(request: Request) -> ReadTemplate:
     """A dependency that reads a template; raises BadInput naming every problem."""
-    data = read_json(await raw_body(request), "the request")
+    return checked_template(read_json(await raw_body(request), "the request"))
+
+
+def checked_template(data: object) -> ReadTemplate:
+    """A template from its JSON; raises BadInput naming every problem."""
     problems = _config_problems(data)
     try:
         read = read_template(data)

@@ -1,0 +1,11 @@
+"""The pages, each with what it needs."""
+
+from __future__ import annotations
+
+from fanfold.console.app import Page
+from fanfold.console.pages import job, jobs, signing
+
+
+def all_pages() -> list[Page]:
+    """Every page of the console."""
+    return [page for room in (signing, jobs, job) for page in room.PAGES]
