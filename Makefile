@@ -74,7 +74,7 @@ format: setup-dev  ## formats the code and mends what ruff can mend
 
 lock: setup-dev  ## renews requirements/*.lock; LOCK_ARGS=--upgrade for newer versions
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
-	$(COMPILE) pyproject.toml --extra images --extra parquet --extra postgres --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra images --extra parquet --extra postgres --extra ray --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
 	$(COMPILE) --group setup --output-file requirements/setup.lock
 
 clean:  ## removes .venv and everything that was built

@@ -3,9 +3,13 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fanfold.executors.ray_cluster import TrialCluster
 
 Optional = Callable[[str, str], None]
 
@@ -22,6 +26,16 @@ def absent(name: str, why: str) -> None:
 def optional() -> Optional:
     """`optional(name, why)`, to be called by a test that found its optional service missing."""
     return absent
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[TrialCluster]":
+    """A Ray cluster of two nodes in two regions, which all test processes share: it takes long to start."""
+    from tests.ray_cluster import shared_cluster
+
+    own = tmp_path_factory.getbasetemp()
+    with shared_cluster((own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "ray", nodes=2) as cluster:
+        yield cluster
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

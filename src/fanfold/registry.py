@@ -8,7 +8,10 @@ from typing import Any
 
 from fanfold.errors import BadInput, MissingPart, Problem
 
-EXECUTORS: Mapping[str, str] = {"local": "fanfold.executors.local:LocalExecutor"}
+EXECUTORS: Mapping[str, str] = {
+    "local": "fanfold.executors.local:LocalExecutor",
+    "ray": "fanfold.executors.ray:RayExecutor",
+}
 STORES: Mapping[str, str] = {
     "postgresql": "fanfold.stores.postgres:PostgresStore",
     "sqlite": "fanfold.stores.sqlite:SqliteStore",

@@ -49,6 +49,18 @@ class Settings:
         "", "Database: postgresql://user:password@host/name; default: an SQLite file in the state folder.", secret=True
     )
     slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
+    executor: str = _said("local", "Where programs run: 'local' (this machine) or 'ray' (a Ray cluster).")
+    region: str = _said("", "The region that this machine belongs to, which jobs may ask for or avoid.")
+    ray_address: str = _said(
+        "", "The Ray cluster: host:port of its head; default: the one that `fanfold cluster start` has started, if any."
+    )
+    ray_token_file: str = _said(
+        "", "File with the token of the Ray cluster; default: RAY_AUTH_TOKEN or ~/.ray/auth_token."
+    )
+    ray_auth: str = _said("token", "How the Ray cluster knows us: by 'token', or not at all: 'off'.")
+    ray_namespace: str = _said("fanfold", "Name of this installation in the Ray cluster; each there has its own.")
+    ray_region_label: str = _said("ray.io/region", "The label of Ray nodes that names their region.")
+    ray_slots: int = _said(0, "Most programs at a time on the Ray cluster; 0: as many as it has cores.")
     python: str = _said(sys.executable, "The interpreter that runs users' Python files.")
     environments: str = _said(
         "", "Folder for the environments of blocks that require packages; default: `environments` in the state folder."
@@ -155,6 +167,8 @@ _LEAST: Mapping[str, float] = {
 
 _ON_OFF = ("on", "off")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
+    "executor": ("local", "ray"),
+    "ray_auth": ("token", "off"),
     "oversize": ("wait", "clamp"),
     "container_fallback": _ON_OFF,
     "containers": ("auto", "podman", "docker", "off"),

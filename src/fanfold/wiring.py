@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
-from fanfold.executors.local import RUNNER_COMMAND
+from fanfold.executors.local import RUNNER_COMMAND, Post
+from fanfold.executors.ray import RayPlace
+from fanfold.executors.ray_cluster import TrialCluster
 from fanfold.jobs.blocks import Manifest
 from fanfold.jobs.models import DataRef, Job, PinnedBlock
 from fanfold.pipeline.chunk_planner import SplitterPlans
@@ -52,7 +54,7 @@ from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
 from fanfold.services.room import OneDisk
 from fanfold.services.validation import Validator
-from fanfold.settings import Settings
+from fanfold.settings import Settings, state_home
 from fanfold.signals import ThreadSignal
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ def wire(
         clock=clock,
         sources=sources,
         planners=BuiltinPlanners(sources, workspace.blobs),
-        largest=lambda: executor.capacity().largest,
+        offer=executor.offer,
         stopping=lambda: scheduler.stopping,
         clamp_oversize=settings.oversize == "clamp",
         max_partitioning=settings.max_partitioning,
@@ -157,11 +159,13 @@ def wire(
         thread=threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True),
         workers=workers,
         images=platforms.images,
-        unisolated=bubblewrap.problem() if settings.isolation == "auto" else "",
+        unisolated=bubblewrap.problem() if settings.isolation == "auto" and settings.executor == "local" else "",
     )
 
 
 def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, runner: Sequence[str]) -> Executor:
+    if settings.executor == "ray":
+        return _on_ray(settings, effects, clock, wake)
     executor_class = load(EXECUTORS, "local", "executor")
     executor: Executor = executor_class(
         settings.slots,
@@ -171,7 +175,28 @@ def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, run
         settings.kill_grace_s,
         command=runner,
         rules=rules_of(settings),
+        post=Post(region=settings.region, storage=(BlobPlace(), settings.state)),
+    )
+    return executor
+
+
+def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) -> Executor:
+    """Workers on a cluster; each sees for itself whether there can be a sandbox on its node."""
+    trial = TrialCluster(state_home() / "cluster", effects)
+    place = RayPlace(
+        address=settings.ray_address or trial.address or "auto",
+        namespace=settings.ray_namespace,
+        auth=settings.ray_auth,
+        token_file=settings.ray_token_file
+        or (str(trial.token_file) if trial.address and not settings.ray_address else ""),
+        region_label=settings.ray_region_label,
+        isolation=settings.isolation,
         storage=(BlobPlace(), settings.state),
+    )
+    rules = rules_of(replace(settings, isolation="off"))
+    executor_class = load(EXECUTORS, "ray", "executor")
+    executor: Executor = executor_class(
+        settings.ray_slots, effects, clock, wake, settings.kill_grace_s, rules=rules, place=place
     )
     return executor
 

@@ -24,7 +24,7 @@ HOMES = {
     "pyarrow": {"builtin/parquet.py"},
     "pydantic": {"wire", "api", "client/fields.py"},
     "pyseccomp": {"platforms"},
-    "ray": {"executors/ray.py"},
+    "ray": {"executors/ray_bridge.py", "node.py"},
     "rich": {"cli"},
     "sqlalchemy": {"stores"},
     "sqlite3": {"stores"},

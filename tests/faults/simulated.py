@@ -20,10 +20,11 @@ from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.models import AttemptKey, Job
+from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import Outcome, Reason, RunnerLost
 from fanfold.pipeline.tools import StageResult, Tools
 from fanfold.ports.clock import Clock
-from fanfold.ports.executor import Capacity, Executor, Report, RunOrder, Told
+from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder, Told
 from fanfold.ports.platform import Ended, Platform, Program, Running
 from fanfold.ports.signals import Signal
 from fanfold.runner.folders import folders_of
@@ -379,6 +380,9 @@ class SimulatedExecutor:
     def capacity(self) -> Capacity:
         busy = sum(runner.order is not None for runner in self._runners)
         return Capacity(self._slots, max(0, 3 * self._slots - busy - len(self._waiting)), Device(64.0, 2**40))
+
+    def offer(self, need: Need) -> Offer:
+        return Offer(self._slots)
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         self._waiting += orders

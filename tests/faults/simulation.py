@@ -228,7 +228,7 @@ class World:
             clock=self.clock,
             sources=sources,
             planners=BuiltinPlanners(sources),
-            largest=lambda: self.executor.capacity().largest,
+            offer=lambda need: self.executor.offer(need),  # noqa: PLW0108 - of the server that lives then
             stopping=lambda: False,
         )
         reconciler = Reconciler(self.store, workspace, feeder, secrets, self.clock)

@@ -14,6 +14,7 @@ from fanfold.errors import FanfoldError, OutOfSpace, Unavailable
 COMMANDS = {
     "run": "fanfold.cli.run:app",
     "up": "fanfold.cli.up:app",
+    "cluster": "fanfold.cli.cluster:app",
     "login": "fanfold.cli.login:app",
     "job": "fanfold.cli.job:app",
     "task": "fanfold.cli.task:app",

@@ -22,6 +22,12 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     slots: Annotated[
         int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
     ] = None,
+    executor: Annotated[str | None, typer.Option(help="Where programs run: local or ray (local).")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="host:port of a Ray cluster's head; default: that of `fanfold cluster start`.")
+    ] = None,
+    ray_token_file: Annotated[Path | None, typer.Option(help="File with the Ray cluster's token.")] = None,
+    region: Annotated[str | None, typer.Option(help="The region of this machine.")] = None,
     python: Annotated[str | None, typer.Option(help="Interpreter for Python programs.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Where clients reach the server, for links.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); options and FANFOLD_* win.")] = None,
@@ -42,6 +48,10 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         state=state.absolute() if state else None,
         database=database,
         slots=slots,
+        executor=executor,
+        ray_address=ray_address,
+        ray_token_file=str(ray_token_file.absolute()) if ray_token_file else None,
+        region=region,
         python=python,
         public_url=public_url,
     )

@@ -16,24 +16,25 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fanfold.effects import Effects
 from fanfold.errors import Broken
-from fanfold.jobs.blocks import Device
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
-from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
+from fanfold.jobs.needs import Need, Place, lacking
+from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost
 from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
-from fanfold.ports.executor import Capacity, Executor, Report, RunOrder
+from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder
 from fanfold.ports.platform import Rules
 from fanfold.ports.signals import Signal
 from fanfold.runner import messages
 from fanfold.runner.folders import place_of
 from fanfold.runner.loop import RECEIVE_BYTES
+from fanfold.runner.machine import device_here
 from fanfold.runner.process_tree import adopt_orphans, end_strays
 
 SILENT_S = 5.0
@@ -81,6 +82,15 @@ _KEPT = (
 """What runners know of the server's environment; programs are given an environment of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What runners' names begin with, this machine's region, where job data is at rest and the state folder here."""
+
+    name: str = "local"
+    region: str = ""
+    storage: tuple[BlobPlace, Path] | None = None
+
+
 class LocalExecutor:
     """Runs orders on this machine, `slots` at a time."""
 
@@ -94,10 +104,9 @@ class LocalExecutor:
         *,
         command: Sequence[str] = RUNNER_COMMAND,
         rules: Rules | None = None,
-        storage: tuple[BlobPlace, Path] | None = None,
+        post: Post | None = None,
     ) -> None:
-        """`storage` is where job data is at rest, and the state folder; without it orders have absolute paths."""
-        self._storage = storage
+        self._post = post or Post()
         self._slots = slots
         self._effects = effects
         self._clock = clock
@@ -117,7 +126,7 @@ class LocalExecutor:
         self._closed = False
         self._broken: Exception | None = None
         self._names = 0
-        self._device = Device(float(os.cpu_count() or 1), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        self._place = Place(device_here(), self._post.region)
         adopt_orphans()
         for _ in range(slots):
             self._hire()
@@ -133,7 +142,11 @@ class LocalExecutor:
         with self._lock:
             taken = len(self._waiting) + sum(len(runner.orders) for runner in self._runners)
         room = 0 if self._draining else max(0, self._slots * (1 + QUEUED_PER_SLOT) - taken)
-        return Capacity(self._slots, room, self._device)
+        return Capacity(self._slots, room, self._place.device)
+
+    def offer(self, need: Need) -> Offer:
+        """See `ports.executor`."""
+        return Offer(self._slots, lacking([self._place], need))
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """See `ports.executor`."""
@@ -261,7 +274,7 @@ class LocalExecutor:
     def _hire(self) -> None:
         """Start one more runner process."""
         ours, theirs = socket.socketpair()
-        name = f"local-{self._names}"
+        name = f"{self._post.name}-{self._names}"
         self._names += 1
         clock = f"{self._clock.now().isoformat()} {self._clock.monotonic()!r}"
         arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock]
@@ -272,8 +285,8 @@ class LocalExecutor:
         self._selector.register(ours, selectors.EVENT_READ, runner)
         with self._lock:
             self._runners.append(runner)
-        if self._storage is not None:
-            self._say(runner, messages.storage_json(*self._storage))
+        if self._post.storage is not None:
+            self._say(runner, messages.storage_json(*self._post.storage))
 
     def _hear(self, runner: _Runner) -> None:
         try:
@@ -293,7 +306,7 @@ class LocalExecutor:
             case "started":
                 self._report(messages.told_of(message))
             case "ended":
-                outcome = messages.outcome_of(message)
+                outcome = replace(messages.outcome_of(message), region=self._place.region)
                 with self._lock:
                     self._end_order(runner, outcome.attempt)
                 self._report(outcome)
@@ -332,7 +345,7 @@ class LocalExecutor:
         if order is None:
             return
         said = f"the runner died ({_status(runner.process.returncode)})"
-        lost: Outcome = RunnerLost(order.attempt, self._clock.now(), runner=runner.name, message=said)
+        lost = RunnerLost(order.attempt, self._clock.now(), runner=runner.name, region=self._post.region, message=said)
         others = [other for other in list(runner.orders.values())[1:] if other.attempt not in runner.cancelled]
         with self._lock:
             self._waiting.extendleft(reversed(others))
@@ -369,7 +382,7 @@ class LocalExecutor:
                 if not runner.orders:
                     runner.begun = self._clock.monotonic()
                 runner.orders[order.attempt] = order
-                root = self._storage[1] if self._storage else Path("/")
+                root = self._post.storage[1] if self._post.storage else Path("/")
                 runner.scratch = Path(root, order.scratch, place_of(runner.name, runner.process.pid))
             self._say(runner, messages.order_json(order))
 

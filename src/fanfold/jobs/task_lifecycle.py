@@ -68,6 +68,7 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     started_at: datetime | None = None
     runner: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
         started_at=outcome.started_at or task.started_at,
         usage=outcome.usage,
         runner=outcome.runner or task.runner,
+        region=outcome.region or task.region,
         lease_until=None,
     )
     match outcome:

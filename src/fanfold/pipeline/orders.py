@@ -105,6 +105,7 @@ class OrderMaker:
                 contract.USER_CACHE_DIR: address(self._workspace.cache(job.account_id, imported=block.imported)),
             },
             device=manifest.device,
+            regions=job.regions,
             account=job.account_id,
             trusted=block.builtin and block.name not in WALLED,
             preload=manifest.preload,

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from fanfold.jobs.blocks import Device
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.lifecycle import Event, Failed
 from fanfold.jobs.models import DataRef, Job, Role, Task, TaskKey
+from fanfold.jobs.needs import Need
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource, SourceFile
+from fanfold.ports.executor import Offer
 from fanfold.ports.store import Store
 
 Plan = Callable[[Sequence[SourceFile], Mapping[str, Any]], Iterator[RangeChunk]]
@@ -52,7 +53,7 @@ class Planners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What stages work with. `largest` asks the executor for its largest device, `stopping` whether to end early,
+    """What stages work with. `offer` asks the executor what it has for a need, `stopping` whether to end early,
     `shortage` why the disk has no room for new work ("" where it has), `environment` what runs a block's programs, as
     `jobs.reuse.work_key` needs it; `provide` builds and fetches what a job's blocks require, `notices` says what they
     get instead."""
@@ -62,7 +63,7 @@ class Tools:
     clock: Clock
     sources: Callable[[DataRef], DataSource]
     planners: Planners
-    largest: Callable[[], Device]
+    offer: Callable[[Need], Offer]
     stopping: Callable[[], bool]
     clamp_oversize: bool = False
     max_partitioning: int = 4

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.chunks import Chunk
-from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.models import AttemptKey, Regions
+from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import Outcome
 
 
@@ -49,7 +50,7 @@ class RunOrder:
     `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the program's run. `account` is
     whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what a warm start imports
     before, `reentrant` that one process may run chunk after chunk. `image` is the id of the image that it runs in, ""
-    for none, and `runtime` the path of the command that makes containers.
+    for none, and `runtime` the path of the command that makes containers. `regions` says where it may run.
     """
 
     attempt: AttemptKey
@@ -75,6 +76,12 @@ class RunOrder:
     device: Device = field(default_factory=Device)
     hash_results: bool = True
     avoid_runner: str = ""
+    regions: Regions = field(default_factory=Regions)
+
+    @property
+    def need(self) -> Need:
+        """What it asks for of the place where it runs."""
+        return Need(self.device, self.regions)
 
     @property
     def fetches(self) -> bool:
@@ -104,11 +111,23 @@ class Capacity:
     largest: Device
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What there is for programs of one need: how many could run at a time were nothing else to run, and what is
+    lacking where none can, to be read after "needs"."""
+
+    slots: int
+    lacking: str = ""
+
+
 class Executor(Protocol):
     """Runs orders. Every order gets exactly one Outcome, unless its runner or the executor dies."""
 
     def capacity(self) -> Capacity:
         """What is there now."""
+
+    def offer(self, need: Need) -> Offer:
+        """What is there now for programs with this need."""
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """Take orders; returns at once."""

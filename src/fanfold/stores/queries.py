@@ -30,7 +30,7 @@ _OPEN = words(OPEN)
 
 END_COLUMNS = (
     *("state", "failures", "losses", "due_at", "lease_until", "runner", "started_at", "ended_at", "exit_code"),
-    *("reason", "error_message", "failure_id", "exception", "frame", "block"),
+    *("reason", "error_message", "failure_id", "exception", "frame", "block", "region"),
     *("cpu_s", "max_memory_bytes", "bytes_in", "bytes_out", "isolation", "run_us", "result"),
 )
 

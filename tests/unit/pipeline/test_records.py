@@ -74,7 +74,7 @@ def test_records_of_any_number_of_chunks_take_little_memory(shelf: Shelf, count:
         clock=shelf.clock,
         sources=lambda ref: pytest.fail(f"nobody needs {ref}"),
         planners=BuiltinPlanners(lambda ref: pytest.fail(f"nobody needs {ref}")),
-        largest=lambda: pytest.fail("nobody needs a device"),
+        offer=lambda _: pytest.fail("nobody needs a runner"),
         stopping=lambda: False,
     )
     tracemalloc.start()

@@ -1,0 +1,392 @@
+"""The Ray executor: workers on the nodes of a Ray cluster, each a local executor there, started as they are needed.
+
+A worker is made for one need (cores, memory, GPU, regions) and asks Ray for a few times that much; Ray finds it a node.
+Orders wait here, in the order they came, and go to workers that would otherwise be idle soon. One that is not heard of
+is not `alive`: its attempts' leases run out, others run them again, and when it wakes nobody listens to it any more.
+One thread moves messages from and to the bridge, the process that speaks with Ray; callers only append to queues.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fanfold.effects import Effects
+from fanfold.errors import Broken, MissingPart
+from fanfold.executors.ray_crew import Crew, RayWorker
+from fanfold.executors.ray_frames import Header, frame, split
+from fanfold.executors.ray_placing import options_of, parallel, place_of
+from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.needs import Need, Place, lacking, largest
+from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
+from fanfold.ports.blobs import BlobPlace
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder
+from fanfold.ports.platform import Rules
+from fanfold.ports.signals import Signal
+from fanfold.runner import messages
+
+BRIDGE = (sys.executable, "-P", "-m", "fanfold.executors.ray_bridge")
+RECEIVE_BYTES = 1 << 20
+CONNECT_S = 15.0
+"""A start waits at most so long for the cluster, to find the workers of an earlier process."""
+
+BRIDGE_AGAIN_S = 2.0
+LOOK_S = 0.1
+QUEUED_PER_SLOT = 64
+_KEPT = ("PATH", "LANG", "HOME", "TMPDIR", "SSL_CERT_FILE")
+"""What the bridge knows of the server's environment besides Ray's own variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayPlace:
+    """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
+    ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
+    where job data is at rest, with a node's own folder for it."""
+
+    address: str = "auto"
+    namespace: str = "fanfold"
+    token_file: str = ""
+    region_label: str = "ray.io/region"
+    isolation: str = "off"
+    auth: str = "token"
+    storage: tuple[BlobPlace, Path] | None = None
+
+
+class RayExecutor:
+    """Runs orders on a Ray cluster, at most `slots` at a time (0: as many as it has cores)."""
+
+    def __init__(
+        self,
+        slots: int,
+        effects: Effects,
+        clock: Clock,
+        wake: Signal,
+        kill_grace_s: float = 1.0,
+        *,
+        rules: Rules | None = None,
+        place: RayPlace | None = None,
+    ) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise MissingPart("executor 'ray' needs the library 'ray'.", hint="Type: pip install 'fanfold[ray]'")
+        self._most = slots
+        self._effects = effects
+        self._clock = clock
+        self._wake = wake
+        self._kill_grace_s = kill_grace_s
+        self._rules = rules or Rules()
+        self._place = place or RayPlace()
+        self._lock = threading.Lock()
+        self._waiting: deque[RunOrder] = deque()
+        self._cancelled: deque[AttemptKey] = deque()
+        self._reports: deque[Report] = deque()
+        self._crew = Crew(clock, kill_grace_s)
+        self._places: list[Place] = []
+        self._trouble = "is not connected yet"
+        self._name = secrets.token_hex(3)
+        self._names = 0
+        self._draining = self._closed = False
+        self._broken: Exception | None = None
+        self._connected = threading.Event()
+        self._selector = selectors.DefaultSelector()
+        self._nudge_in, self._nudge_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
+        self._bridge: subprocess.Popen[bytes] | None = None
+        self._bridge_at = 0.0
+        self._buffer = b""
+        self._thread = threading.Thread(target=self._serve, name="fanfold-ray-executor", daemon=True)
+        self._thread.start()
+        self._connected.wait(CONNECT_S)
+
+    # ---- the port; called from any thread
+
+    def capacity(self) -> Capacity:
+        """See `ports.executor`."""
+        if self._broken is not None:
+            raise Broken(f"the Ray executor broke: {self._broken!r}") from self._broken
+        with self._lock:
+            taken = len(self._waiting) + self._crew.orders()
+            devices = [place.device for place in self._places]
+        slots = int(sum(device.cores for device in devices))
+        slots = min(slots, self._most) if self._most else slots
+        room = 0 if self._draining else max(0, slots * (1 + QUEUED_PER_SLOT) - taken)
+        return Capacity(slots, room, largest(devices))
+
+    def offer(self, need: Need) -> Offer:
+        """See `ports.executor`."""
+        with self._lock:
+            places, trouble = list(self._places), self._trouble
+        if trouble:
+            return Offer(0, f"a Ray cluster, and the one at '{self._place.address}' {trouble}")
+        return Offer(parallel(places, need), lacking(places, need))
+
+    def start(self, orders: Sequence[RunOrder]) -> None:
+        """See `ports.executor`."""
+        with self._lock:
+            self._waiting.extend(orders)
+        self._nudge()
+
+    def cancel(self, attempts: Sequence[AttemptKey]) -> None:
+        """See `ports.executor`."""
+        with self._lock:
+            self._cancelled.extend(attempts)
+        self._nudge()
+
+    def collect(self) -> list[Report]:
+        """See `ports.executor`."""
+        with self._lock:
+            reports = list(self._reports)
+            self._reports.clear()
+        return reports
+
+    def alive(self) -> list[AttemptKey]:
+        """See `ports.executor`."""
+        with self._lock:
+            return [*self._crew.alive(), *(order.attempt for order in self._waiting)]
+
+    def runners(self) -> list[dict[str, Any]]:
+        """See `ports.executor`."""
+        with self._lock:
+            return self._crew.rows()
+
+    def drain(self) -> None:
+        """See `ports.executor`."""
+        self._draining = True
+        with self._lock:
+            now = self._clock.now()
+            self._reports.extend(GivenBack(order.attempt, now) for order in self._waiting)
+            self._waiting.clear()
+            self._cancelled.extend(self._crew.not_begun())
+        self._nudge()
+
+    def close(self, drain_s: float) -> None:
+        """See `ports.executor`."""
+        self.drain()
+        until = self._clock.monotonic() + drain_s
+        while self._clock.monotonic() < until and self._crew.orders():
+            self._thread.join(0.02)
+        self._closed = True
+        self._nudge()
+        self._thread.join()
+        self._end_bridge()
+        with self._lock:
+            left = [attempt for worker in self._crew for attempt in worker.orders]
+            self._reports.extend(GivenBack(attempt, self._clock.now()) for attempt in left)
+        self._selector.close()
+        os.close(self._nudge_in)
+        os.close(self._nudge_out)
+
+    # ---- the messenger thread
+
+    def _nudge(self) -> None:
+        try:
+            os.write(self._nudge_out, b"!")
+        except BlockingIOError:  # the pipe is full of nudges: one more says nothing new
+            return
+
+    def _serve(self) -> None:
+        """Work until closed. A defect is kept for the next caller: an executor must not stand still in silence."""
+        try:
+            while not self._closed:
+                self._exchange()
+            self._dismiss_all()
+        except Exception as err:  # noqa: BLE001 - raised again by `capacity`
+            self._broken = err
+            self._wake.wake()
+
+    def _exchange(self) -> None:
+        now = self._clock.monotonic()
+        if self._bridge is None and now >= self._bridge_at:
+            self._build_bridge()
+        self._receive(LOOK_S)
+        self._pass_on_cancels()
+        with self._lock:
+            told = self._crew.hand_out(self._waiting)
+            leave, kill = self._crew.to_leave(bool(self._waiting)), self._crew.overdue()
+        for worker, orders in told:
+            self._tell(worker, [messages.order_json(order) for order in orders])
+        for worker in kill:
+            self._lose(worker, "nothing was heard of it")
+            self._say({"do": "kill", "worker": worker.name})
+        for worker in leave:
+            self._say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
+        self._hire()
+
+    def _receive(self, wait_s: float) -> None:
+        for key, _ in self._selector.select(timeout=wait_s):
+            if key.data is None:
+                os.read(self._nudge_in, 4096)
+            else:
+                self._hear()
+
+    def _build_bridge(self) -> None:
+        """Start the process that speaks with Ray."""
+        self._channel, theirs = socket.socketpair()
+        config = json.dumps({"address": self._place.address, "namespace": self._place.namespace})
+        kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("RAY_")}
+        environment = kept | {"RAY_AUTH_MODE": "token" if self._place.auth == "token" else "disabled"}
+        environment |= {"RAY_AUTH_TOKEN_PATH": self._place.token_file} if self._place.token_file else {}
+        command = [*BRIDGE, str(theirs.fileno()), config]
+        self._bridge = self._effects.spawn(command, environment, None, None, keep=(theirs.fileno(),))
+        theirs.close()
+        self._buffer = b""
+        self._selector.register(self._channel, selectors.EVENT_READ, self._channel)
+
+    def _end_bridge(self) -> None:
+        if self._bridge is not None:
+            self._selector.unregister(self._channel)
+            self._channel.close()
+            self._bridge.kill()
+            self._bridge.wait()
+            self._bridge = None
+
+    def _hear(self) -> None:
+        try:
+            data = self._channel.recv(RECEIVE_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._end_bridge()
+            self._bridge_at = self._clock.monotonic() + BRIDGE_AGAIN_S
+            with self._lock:
+                self._trouble = self._trouble or "cannot be reached now"
+                self._places = []
+            return
+        found, self._buffer = split(self._buffer + data)
+        for header, body in found:
+            self._note(header, body)
+
+    def _note(self, header: Header, body: bytes) -> None:
+        match header["is"]:
+            case "connected":
+                self._find(header["found"])
+            case "nodes":
+                with self._lock:
+                    self._trouble = ""
+                    self._places = [place_of(node, self._place.region_label) for node in header["nodes"]]
+                self._connected.set()
+            case "broken":
+                with self._lock:
+                    self._trouble = f"cannot be used: {header['why']}"
+                self._connected.set()
+            case "lost":
+                self._lose(self._crew.get(header["worker"]), header["why"])
+            case "ready":
+                self._welcome(header["worker"], json.loads(body))
+            case "heard":
+                self._listen(header["worker"], json.loads(body))
+
+    def _find(self, names: Sequence[str]) -> None:
+        """Speak with the workers there are again; those that are not known were an earlier process's."""
+        for name in names:
+            self._say({"do": "find", "worker": name})
+        with self._lock:
+            gone = self._crew.meet(names)
+        for worker in gone:
+            self._lose(worker, "it was gone when the cluster could be reached again")
+
+    def _welcome(self, name: str, hello: dict[str, Any]) -> None:
+        with self._lock:
+            place = next((place for place in self._places if place.name == hello["node"]), None)
+            self._crew.welcome(name, hello, "" if place is None else place.region)
+
+    def _listen(self, name: str, said: dict[str, Any]) -> None:
+        worker = self._crew.get(name)
+        if worker is None:
+            return
+        reports: list[Report] = []
+        for message in said["reports"]:
+            if message["is"] == "started":
+                reports.append(messages.told_of(message))
+            else:
+                reports.append(replace(messages.outcome_of(message), region=worker.region))
+        with self._lock:
+            self._crew.heard(worker, reports, said)
+            self._reports.extend(reports)
+        if reports:
+            self._wake.wake()
+
+    def _lose(self, worker: RayWorker | None, why: str) -> None:
+        """A worker is gone: what it ran is lost, what it had not begun counts as nothing."""
+        if worker is None:
+            return
+        now = self._clock.now()
+        with self._lock:
+            self._crew.remove(worker)
+            for number, attempt in enumerate(worker.orders):
+                said: Outcome = GivenBack(attempt, now, runner=worker.name, region=worker.region)
+                if number < worker.slots or attempt in worker.begun:
+                    lost = f"the worker on node {worker.node or 'unknown'} was lost: {why}"
+                    said = RunnerLost(attempt, now, runner=worker.name, region=worker.region, message=lost)
+                self._reports.append(said)
+        self._wake.wake()
+
+    def _pass_on_cancels(self) -> None:
+        with self._lock:
+            attempts = frozenset(self._cancelled)
+            self._cancelled.clear()
+            if not attempts:
+                return
+            self._waiting = deque(order for order in self._waiting if order.attempt not in attempts)
+            asked = self._crew.cancel(attempts)
+        for worker, ended in asked:
+            self._tell(worker, [{"do": "cancel", "attempt": messages.attempt_json(attempt)} for attempt in ended])
+
+    def _hire(self) -> None:
+        """Ask Ray for the workers that what waits is in need of."""
+        if self._bridge is None or self._trouble or self._draining:
+            return
+        with self._lock:
+            wanted = self._crew.wanted(self._waiting, self._places, self._most)
+        for need, slots in wanted:
+            name = f"{self._name}-{self._names}"
+            self._names += 1
+            options = options_of(self._places, need, slots, self._place.region_label)
+            config = {
+                "slots": slots,
+                "kill_grace_s": self._kill_grace_s,
+                "rules": asdict(self._rules),
+                "isolation": self._place.isolation,
+                "gpus": bool(need.device.gpus),
+                "storage": self._place.storage and messages.storage_json(*self._place.storage),
+            }
+            with self._lock:
+                self._crew.add(name, need, slots)
+            self._say({"do": "hire", "worker": name, "options": options, "config": config})
+
+    def _dismiss_all(self) -> None:
+        """End all workers, and hear their last words."""
+        for worker in list(self._crew):
+            self._say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
+        until = self._clock.monotonic() + self._patience_s() + 1.0
+        while self._bridge is not None and self._crew.size() and self._clock.monotonic() < until:
+            self._receive(LOOK_S)
+
+    def _patience_s(self) -> float:
+        return 2 * self._kill_grace_s + 5.0
+
+    def _tell(self, worker: RayWorker, said: Sequence[messages.Message]) -> None:
+        self._say({"do": "tell", "worker": worker.name}, json.dumps(said, separators=(",", ":")).encode())
+
+    def _say(self, header: Header, body: bytes = b"") -> None:
+        if self._bridge is None:
+            return
+        try:
+            self._channel.sendall(frame(header, body))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # its end is read from the same socket next
+
+
+_fits: type[Executor] = RayExecutor

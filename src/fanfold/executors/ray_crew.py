@@ -1,0 +1,239 @@
+"""The workers of the Ray executor as it sees them: who holds which orders, who was heard of when, who is needed.
+
+Arithmetic over what is known; nothing here speaks with anybody. Its callers hold a lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fanfold.executors.ray_placing import parallel, slots_of
+from fanfold.jobs.models import AttemptKey
+from fanfold.jobs.needs import Need, Place
+from fanfold.ports.clock import Clock
+from fanfold.ports.executor import Report, RunOrder, Told
+from fanfold.runner import messages
+
+SILENT_S = 5.0
+"""A worker not heard of for so long is not alive; it says something every half second."""
+
+GIVE_UP_S = 20.0
+"""A worker not heard of for so long is ended: by then its attempts' leases are over."""
+
+IDLE_S = 60.0
+"""A worker without work is kept for so long, or until somebody else waits for its place."""
+
+YIELD_S = 0.3
+STARVED_S = 1.0
+AHEAD_S = 0.2
+MOST_AHEAD = 16
+"""A slot holds, besides what it runs, orders for so many seconds of work, and at most so many."""
+
+LONG_S = 0.5
+_SMOOTHING = 0.3
+ASKED_AT_ONCE = 8
+
+
+class RayWorker:
+    """The server's side of one worker. It is `asked` for until it is heard of, and `leaving` once it gets no more."""
+
+    def __init__(self, name: str, need: Need | None, slots: int, now: float) -> None:
+        self.name = name
+        self.need = need
+        self.slots = slots
+        self.asked = True
+        self.leaving = False
+        self.since = self.heard = self.busy_at = now
+        self.node = self.host = self.region = ""
+        self.pid = 0
+        self.orders: dict[AttemptKey, float] = {}
+        self.begun: set[AttemptKey] = set()
+        self.cancelled: dict[AttemptKey, float] = {}
+        self.held: frozenset[AttemptKey] = frozenset()
+        self.known: set[AttemptKey] = set()
+        self.rows: list[dict[str, Any]] = []
+        self.took_s = LONG_S
+        self.done = 0
+
+    def room(self) -> int:
+        """How many more orders it should hold now."""
+        ahead = min(MOST_AHEAD, int(AHEAD_S / max(self.took_s, 1e-3)))
+        return self.slots * (1 + ahead) - len(self.orders)
+
+
+class Crew:
+    """All workers."""
+
+    def __init__(self, clock: Clock, kill_grace_s: float) -> None:
+        self._clock = clock
+        self._overdue_s = 2 * kill_grace_s + 5.0
+        self._workers: dict[str, RayWorker] = {}
+
+    def __iter__(self) -> Iterator[RayWorker]:
+        return iter(list(self._workers.values()))
+
+    def size(self) -> int:
+        """How many there are."""
+        return len(self._workers)
+
+    def get(self, name: str) -> RayWorker | None:
+        """The worker of that name, as long as anybody listens to it."""
+        return self._workers.get(name)
+
+    def add(self, name: str, need: Need | None, slots: int) -> RayWorker:
+        """Ray was asked for one more."""
+        worker = self._workers[name] = RayWorker(name, need, slots, self._clock.monotonic())
+        return worker
+
+    def remove(self, worker: RayWorker) -> None:
+        """It is gone."""
+        self._workers.pop(worker.name, None)
+
+    def meet(self, names: Sequence[str]) -> list[RayWorker]:
+        """These are there after a time without a bridge; says which are not."""
+        for name in names:
+            worker = self._workers.get(name) or self.add(name, None, 1)
+            worker.heard = self._clock.monotonic()
+        return [worker for worker in self if worker.name not in names]
+
+    def welcome(self, name: str, hello: dict[str, Any], region: str) -> None:
+        """It has begun to work."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.asked = False
+            worker.heard = worker.busy_at = self._clock.monotonic()
+            worker.node, worker.host, worker.pid, worker.region = hello["node"], hello["host"], hello["pid"], region
+
+    def heard(self, worker: RayWorker, reports: Sequence[Report], said: dict[str, Any]) -> None:
+        """Note what a worker said."""
+        now = worker.heard = self._clock.monotonic()
+        for report in reports:
+            if isinstance(report, Told):
+                worker.begun.add(report.attempt)
+            else:
+                self._ended(worker, report.attempt, now)
+        if "holds" in said:
+            worker.held = frozenset(map(messages.attempt_of, said["holds"]))
+            worker.known |= worker.held
+            worker.rows = said["runners"]
+            for attempt in worker.held if worker.need is None else ():
+                worker.orders.setdefault(attempt, now)
+        if worker.orders:
+            worker.busy_at = now
+
+    def _ended(self, worker: RayWorker, attempt: AttemptKey, now: float) -> None:
+        given_at = worker.orders.pop(attempt, now)
+        worker.begun.discard(attempt)
+        worker.known.discard(attempt)
+        worker.cancelled.pop(attempt, None)
+        worker.done += 1
+        ahead = (1 + len(worker.orders)) / worker.slots
+        worker.took_s += _SMOOTHING * ((now - given_at) / max(1.0, ahead) - worker.took_s)
+
+    def orders(self) -> int:
+        """How many orders workers hold."""
+        return sum(len(worker.orders) for worker in self._workers.values())
+
+    def alive(self) -> list[AttemptKey]:
+        """The attempts of workers heard of lately, but those that a worker knew and says nothing of."""
+        silent = self._clock.monotonic() - SILENT_S
+        return [
+            attempt
+            for worker in self._workers.values()
+            if worker.heard > silent
+            for attempt in worker.orders
+            if attempt in worker.held or attempt not in worker.known
+        ]
+
+    def not_begun(self) -> list[AttemptKey]:
+        """What workers hold besides what they run."""
+        return [attempt for worker in self for attempt in list(worker.orders)[worker.slots :]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What each runner does, for eyes."""
+        return [
+            row | {"worker": worker.name, "node": worker.node, "host": worker.host, "region": worker.region}
+            for worker in self._workers.values()
+            for row in worker.rows
+        ]
+
+    def cancel(self, attempts: frozenset[AttemptKey]) -> list[tuple[RayWorker, list[AttemptKey]]]:
+        """Who is to be told to end what."""
+        now, found = self._clock.monotonic(), []
+        for worker in self:
+            ended = [one for one in worker.orders if one in attempts and one not in worker.cancelled]
+            worker.cancelled |= dict.fromkeys(ended, now)
+            if ended:
+                found.append((worker, ended))
+        return found
+
+    def overdue(self) -> list[RayWorker]:
+        """Who did not end what was cancelled, or was not heard of for too long: frozen, stuck or cut off."""
+        now = self._clock.monotonic()
+        return [
+            worker
+            for worker in self
+            if not worker.asked
+            and (
+                now - worker.heard > GIVE_UP_S
+                or any(now - at > self._overdue_s for at in worker.cancelled.values())
+                or (worker.cancelled and now - worker.heard > SILENT_S)
+            )
+        ]
+
+    def hand_out(self, waiting: deque[RunOrder]) -> list[tuple[RayWorker, list[RunOrder]]]:
+        """Take from what waits, in its order, what workers have room for."""
+        now = self._clock.monotonic()
+        given: dict[str, tuple[RayWorker, list[RunOrder]]] = {}
+        ready: dict[Need, list[RayWorker]] = {}
+        for worker in self._workers.values():
+            if worker.need and not worker.asked and not worker.leaving and now - worker.heard < SILENT_S:
+                ready.setdefault(worker.need, []).append(worker)
+        for _ in range(len(waiting) if ready else 0):
+            order = waiting.popleft()
+            found = self._for(order, ready.get(order.need, []))
+            if found is None:
+                waiting.append(order)
+                continue
+            found.orders[order.attempt] = found.busy_at = now
+            given.setdefault(found.name, (found, []))[1].append(order)
+        return list(given.values())
+
+    def _for(self, order: RunOrder, workers: Sequence[RayWorker]) -> RayWorker | None:
+        fit = [worker for worker in workers if worker.room() > 0]
+        others = [worker for worker in fit if not order.avoid_runner.startswith(f"{worker.name}-")] or fit
+        return min(others, key=lambda worker: len(worker.orders) / worker.slots, default=None)
+
+    def wanted(self, waiting: Sequence[RunOrder], places: Sequence[Place], most: int) -> list[tuple[Need, int]]:
+        """The workers to ask for: need and slots of each."""
+        found: list[tuple[Need, int]] = []
+        counts = Counter(order.need for order in waiting)
+        total = sum(worker.slots for worker in self._workers.values())
+        for need, count in counts.items():
+            own = [worker for worker in self._workers.values() if worker.need == need and not worker.leaving]
+            asked = sum(worker.slots for worker in own if worker.asked)
+            slots = slots_of(places, need)
+            room = min(parallel(places, need) - sum(worker.slots for worker in own), count - asked)
+            if most:
+                room, slots = min(room, most - total), min(slots, max(1, most))
+            for _ in range(min(math.ceil(room / slots), ASKED_AT_ONCE - asked // slots)):
+                found.append((need, slots))
+                total += slots
+        return found
+
+    def to_leave(self, more: bool) -> list[RayWorker]:
+        """Who is not needed any more, or is to make room for a worker that Ray finds no place for."""
+        now = self._clock.monotonic()
+        pressed = any(worker.asked and now - worker.since > YIELD_S for worker in self._workers.values())
+        leaving = []
+        for worker in self:
+            if worker.asked or worker.orders or (worker.leaving and worker.need is not None):
+                continue
+            idle_s = now - worker.busy_at
+            if idle_s > IDLE_S or (pressed and idle_s > YIELD_S) or (worker.need is None and idle_s > YIELD_S):
+                worker.leaving = True
+                leaving.append(worker)
+        return leaving

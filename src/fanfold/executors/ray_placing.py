@@ -1,0 +1,80 @@
+"""What a Ray cluster has and how a worker asks Ray for its part of it. Pure: nodes in, numbers and options out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.needs import Need, Place, allows, holds, suits
+
+MOST_SLOTS = 4
+"""A worker runs at most so many programs at a time, and takes at most half a node where it runs more than one."""
+
+ACCELERATOR = "accelerator_type:"
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
+
+
+def place_of(node: Mapping[str, Any], region_label: str) -> Place:
+    """A node as Ray describes it. Its cards are known by the one accelerator type that it names."""
+    resources, labels = node["resources"], node["labels"]
+    named = [name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR)]
+    card = (named or [labels.get(ACCELERATOR_LABEL, "")])[0]
+    cards = (card or "GPU",) * int(resources.get("GPU", 0))
+    device = Device(float(resources.get("CPU", 0)), int(resources.get("memory", 0)), cards)
+    return Place(device, labels.get(region_label, ""), node["id"])
+
+
+def parallel(places: Iterable[Place], need: Need) -> int:
+    """How many programs with this need the cluster can run at a time."""
+    return sum(holds(place, need) for place in places)
+
+
+def slots_of(places: Iterable[Place], need: Need) -> int:
+    """How many programs one worker for this need runs at a time."""
+    if need.device.gpus:  # a worker's cards are all its programs' own
+        return 1
+    return min(MOST_SLOTS, max(1, max((holds(place, need) for place in places), default=1) // 2))
+
+
+def options_of(places: Sequence[Place], need: Need, slots: int, region_label: str) -> dict[str, Any]:
+    """What Ray is asked for, for a worker of so many slots."""
+    options: dict[str, Any] = {
+        "num_cpus": _count(slots * need.device.cores),
+        "memory": slots * need.device.memory_bytes,
+    }
+    if need.device.gpus:
+        options["num_gpus"] = slots
+        card = _card(places, need)
+        if card != "GPU":
+            options["resources"] = {f"{ACCELERATOR}{card}": 0.001}
+    selected = _regions(places, need)
+    if selected:
+        options["label_selector"] = {region_label: selected}
+    return options
+
+
+def _count(cores: float) -> float:
+    """Ray takes parts of a core below one only."""
+    return cores if cores < 1 else math.ceil(cores)
+
+
+def _card(places: Iterable[Place], need: Need) -> str:
+    """The suitable card of which there are most, where nodes know what theirs are."""
+    cards = [card for place in places if holds(place, need) for card in place.device.gpus]
+    fitting = [card for card in cards if suits(card, need.device.gpus)]
+    return max(sorted(set(fitting)), key=fitting.count, default="GPU")
+
+
+def _regions(places: Iterable[Place], need: Need) -> str:
+    """The regions of the nodes that are allowed, as Ray selects them; "" for any."""
+    regions = need.regions
+    if not regions.whitelist and not regions.blacklist:
+        return ""
+    known = sorted({place.region for place in places if place.region})
+    wanted = [region for region in known if allows(regions, region)]
+    if regions.whitelist:
+        return f"in({','.join(wanted or regions.whitelist)})"
+    forbidden = [region for region in known if not allows(regions, region)]
+    return f"!in({','.join(forbidden)})" if forbidden else ""

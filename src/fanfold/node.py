@@ -1,0 +1,133 @@
+"""What runs on a node of a cluster: the composition root of a worker there, as `wiring` is that of a server.
+
+A worker is a local executor at the other end of calls: the same runners, sandboxes and warm processes. It ends what it
+runs, and itself, where its server is not heard of for SERVERLESS_S: somebody else has that work by then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from fanfold.clocks import SteadyClock
+from fanfold.effects import Effects
+from fanfold.errors import MissingPart
+from fanfold.executors.local import LocalExecutor, Post
+from fanfold.platforms import bubblewrap
+from fanfold.ports.executor import Report, RunOrder, Told
+from fanfold.ports.platform import Rules
+from fanfold.runner import messages
+from fanfold.signals import ThreadSignal
+
+SERVERLESS_S = 10.0
+LOOK_EVERY_S = 0.5
+GATHER_S = 0.005
+COUNT_BYTES = 8
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+"""By these a program is told which cards are its own."""
+
+
+class Worker:
+    """Runs orders on this node, `slots` at a time. Its methods are called from several threads."""
+
+    def __init__(self, name: str, config: dict[str, Any]) -> None:
+        self._effects, self._clock, self._wake = Effects(), SteadyClock(), ThreadSignal()
+        rules = Rules(**config["rules"])
+        walled = _can_wall(config["isolation"])
+        self._executor = LocalExecutor(
+            config["slots"],
+            self._effects,
+            self._clock,
+            self._wake,
+            config["kill_grace_s"],
+            rules=replace(rules, isolation="on" if walled else "off"),
+            post=Post(name, storage=config["storage"] and messages.storage_of(config["storage"])),
+        )
+        self._cards = {key: os.environ[key] for key in GPU_VARIABLES if config["gpus"] and key in os.environ}
+        self._lock = threading.Lock()
+        self._unheard: list[tuple[int, Report]] = []
+        self._count = 0
+        self._told_at = 0.0
+        self._asked_at = time.monotonic()
+        self._closed = False
+        threading.Thread(target=self._watch, name="fanfold-serverless", daemon=True).start()
+
+    def hello(self) -> bytes:
+        """Who this is, and on which node."""
+        node = ray.get_runtime_context().get_node_id()
+        return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "node": node}).encode()
+
+    def tell(self, body: bytes) -> None:
+        """Take orders and cancels, a JSON list of messages."""
+        orders: list[RunOrder] = []
+        for message in json.loads(body):
+            if message["do"] == "cancel":
+                self._executor.cancel([messages.attempt_of(message["attempt"])])
+            else:
+                order = messages.order_of(message)
+                orders.append(replace(order, env={**order.env, **self._cards}) if self._cards else order)
+        self._executor.start(orders)
+
+    def hear(self, acknowledged: int, wait_s: float) -> bytes:
+        """The reports after the first `acknowledged`, and now and then what is held; waits for one at most so long."""
+        self._asked_at = time.monotonic()
+        with self._lock:
+            self._unheard = [item for item in self._unheard if item[0] > acknowledged]
+            waiting = bool(self._unheard)
+        if not waiting and self._wake.wait(wait_s):
+            self._wake.pause(GATHER_S)
+        self._asked_at = time.monotonic()
+        return self._said()
+
+    def close(self) -> bytes:
+        """End what runs and give back the rest; the last words."""
+        with self._lock:
+            if self._closed:
+                return self._packed([])
+            self._closed = True
+        self._executor.close(0.0)
+        return self._said()
+
+    def _said(self) -> bytes:
+        with self._lock:
+            for report in self._executor.collect():
+                self._count += 1
+                self._unheard.append((self._count, report))
+            return self._packed([report for _, report in self._unheard])
+
+    def _packed(self, reports: list[Report]) -> bytes:
+        said: dict[str, Any] = {"reports": [_report_json(report) for report in reports]}
+        now = time.monotonic()
+        if not self._closed and (now - self._told_at > LOOK_EVERY_S / 2):
+            self._told_at = now
+            said["holds"] = [messages.attempt_json(attempt) for attempt in self._executor.alive()]
+            said["runners"] = self._executor.runners()
+        return self._count.to_bytes(COUNT_BYTES, "big") + json.dumps(said, separators=(",", ":")).encode()
+
+    def _watch(self) -> None:
+        """Also seen by a process that stood still itself: on its first look the time is over."""
+        while time.monotonic() - self._asked_at < SERVERLESS_S:
+            time.sleep(LOOK_EVERY_S)
+        self.close()
+        os._exit(0)
+
+
+def _can_wall(isolation: str) -> bool:
+    """Whether programs are kept in sandboxes here; MissingPart where they must be and cannot."""
+    problem = "" if isolation == "off" else bubblewrap.problem()
+    if problem and isolation == "required":
+        raise MissingPart(
+            f"programs must be isolated and cannot be on this node: {problem}.", hint="Type: fanfold doctor"
+        )
+    return isolation != "off" and not problem
+
+
+def _report_json(report: Report) -> messages.Message:
+    return messages.told_json(report) if isinstance(report, Told) else messages.outcome_json(report)

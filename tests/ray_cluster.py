@@ -1,0 +1,59 @@
+"""A real Ray cluster of the tests' own, on this machine: nodes at free ports, token authentication on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from fanfold.effects import Effects
+from fanfold.executors.ray_cluster import TrialCluster
+
+MEMORY_BYTES = 4 * 1024**3
+
+
+@contextmanager
+def ray_cluster(nodes: int, cores: int = 1, regions: Sequence[str] = ()) -> Iterator[TrialCluster]:
+    """A cluster for the block, as `fanfold cluster start` makes it."""
+    cluster = TrialCluster(Path(tempfile.mkdtemp(prefix="fanfold-cluster-")), Effects())
+    cluster.start(nodes, cores, MEMORY_BYTES, regions)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+        Effects().remove_tree(cluster.folder)
+
+
+@contextmanager
+def shared_cluster(folder: Path, nodes: int) -> Iterator[TrialCluster]:
+    """One cluster for all processes that name this folder: the first starts it, the last one stops it."""
+    folder.mkdir(exist_ok=True)
+    cluster = TrialCluster(folder / "cluster", Effects())
+    with _alone(folder) as users:
+        if not any(node.process() for node in cluster.nodes()):
+            cluster.start(nodes, 1, MEMORY_BYTES, ("eu", "us"))
+        users.add(os.getpid())
+    try:
+        yield cluster
+    finally:
+        with _alone(folder) as users:
+            users.discard(os.getpid())
+            if not users:
+                cluster.stop()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[set[int]]:
+    """The processes that use it, as long as no other one looks."""
+    with (folder / "users").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users = {int(word) for word in file.read().split() if psutil.pid_exists(int(word))}
+        yield users
+        file.truncate(0)
+        file.write(" ".join(map(str, users)))
