@@ -58,6 +58,7 @@ from fanfold.settings import Settings, state_home
 from fanfold.signals import ThreadSignal
 
 if TYPE_CHECKING:
+    from fanfold.stores.books import Books
     from fanfold.stores.database import Database
     from fanfold.stores.postgres import PostgresStore
     from fanfold.stores.sql import SqlStore
@@ -74,6 +75,7 @@ class Parts:
     settings: Settings
     database: Database
     store: Store
+    books: Books
     sources: Sources
     workspace: Workspace
     executor: Executor
@@ -146,6 +148,7 @@ def wire(
         settings=settings,
         database=store.database,
         store=store,
+        books=store.books,
         sources=sources,
         workspace=workspace,
         executor=executor,

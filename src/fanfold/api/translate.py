@@ -151,7 +151,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "startedAt": rfc3339(task.started_at),
         "completedAt": rfc3339(task.ended_at),
         "duration": took,
-        "price": 0.0,
+        "price": float(task.price),
         "exitCode": task.exit_code,
         "errorMessage": task.error_message or None,
         "reason": task.reason or None,

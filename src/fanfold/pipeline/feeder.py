@@ -72,6 +72,7 @@ class Feeder:
         self._jobs: dict[str, Job] = {}
         self._mean_s = FIRST_GUESS_S
         self._listeners: list[Callable[[Finished], None]] = []
+        self._spent: list[str] = []
 
     def drain(self) -> None:
         """Have the executor give back what it has not started."""
@@ -178,10 +179,16 @@ class Feeder:
         if room <= 0 or 2 * waiting > capacity.slots * queued:
             return 0
         now = self._clock.now()
-        candidates = {item.job_id: item for item in self._store.candidates(now)}
+        candidates = {item.job_id: _short_queued(item, capacity.slots) for item in self._store.candidates(now)}
+        self._spent = [item.job_id for item in candidates.values() if item.is_spent]
         granted = shares(list(candidates.values()), room, now)
         jobs = [(self._job(candidates[job_id]), count) for job_id, count in granted.items()]
         return self._hand_out([(job, count) for job, count in jobs if self._reuser.is_through(job)])
+
+    def spent(self) -> list[Job]:
+        """The jobs whose cap let the last `fill` start nothing more, each told once."""
+        told, self._spent = self._spent, []
+        return [self._store.job(job_id) for job_id in told]
 
     def _hand_out(self, granted: Sequence[tuple[Job, int]]) -> int:
         """Claim with one commit, then have them started."""
@@ -283,6 +290,13 @@ class Feeder:
         now = self._clock.now()
         self._store.hasten(now, now + timedelta(seconds=LONGEST_WAIT_S))
         return taken
+
+
+def _short_queued(item: Candidate, slots: int) -> Candidate:
+    """A job with a cap hands out little ahead: what a task costs is known when it has ended, and no sooner."""
+    if item.affordable is None:
+        return item
+    return replace(item, affordable=min(item.affordable, max(0, 2 * slots - item.running)))
 
 
 def _made_by(job: Job, task: Task) -> Task:

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
-from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Waited, step
+from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Paused, Waited, step
 from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.work import WORK, Work
 from fanfold.pipeline.assemble import assemble, settle
@@ -194,6 +194,7 @@ class Scheduler:
             landed = landed or left
         short = bool(self._tools.shortage())
         started = 0 if short else self._feeder.fill()
+        self._write([(job, StageResult(_spent(job))) for job in self._feeder.spent()])
         if landed or (self._feeder.has_more() and not short):
             return 0.0
         return LOOK_EVERY_S if ended or started or not looked else LONGEST_WAIT_S
@@ -295,6 +296,13 @@ class Scheduler:
             self._feeder.forget(job)
         else:
             self._feeder.note(job)
+
+
+def _spent(job: Job) -> Event:
+    """It stands still where its cap lets nothing more start."""
+    cap, paid = job.config.max_cost or 0, job.payment_amount
+    said = f"it has cost {paid:f} of at most {cap:f} chips (config.maxCost), and one more task might pass that"
+    return Paused("the cap on its cost", f"{said}; raise maxCost and resume it")
 
 
 def _waiting(job: Job, reason: str, now: datetime) -> StageResult | None:

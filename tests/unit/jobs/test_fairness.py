@@ -86,3 +86,33 @@ def test_as_many_tasks_start_as_can_and_none_too_many(candidates: list[Candidate
     room = {item.job_id: item.room for item in candidates}
     assert all(0 < count <= room[job_id] for job_id, count in granted.items())
     assert sum(granted.values()) == min(slots, sum(room.values()))
+
+
+def test_accounts_with_full_queues_get_shares_by_their_weights() -> None:
+    jobs = [waiting("a", weight=3.0), waiting("b", "bob")]
+    assert shares(jobs, 8, NOON) == {"a": 6, "b": 2}
+
+
+def test_a_weight_of_nothing_still_gets_what_is_left_over() -> None:
+    jobs = [waiting("a", weight=0.0, ready=5), waiting("b", "bob", ready=3)]
+    assert shares(jobs, 10, NOON) == {"a": 5, "b": 3}
+
+
+def test_an_account_has_no_more_running_than_its_limit() -> None:
+    jobs = [waiting("a1", running=2, ready=3, account_limit=4), waiting("a2", account_limit=4), waiting("b", "bob")]
+    assert shares(jobs, 10, NOON) == {"a1": 2, "b": 8}
+
+
+def test_an_account_above_its_limit_starts_nothing() -> None:
+    assert shares([waiting("a", running=6, account_limit=4)], 10, NOON) == {}
+
+
+def test_a_job_starts_no_more_than_its_cap_affords() -> None:
+    assert shares([waiting("a", affordable=2), waiting("b", "bob", ready=1)], 10, NOON) == {"a": 2, "b": 1}
+
+
+def test_a_job_is_spent_when_its_cap_affords_nothing_and_nothing_runs() -> None:
+    assert waiting("a", affordable=0).is_spent
+    assert not waiting("a", affordable=0, running=1).is_spent
+    assert not waiting("a", affordable=0, ready=0).is_spent
+    assert not waiting("a").is_spent
