@@ -23,6 +23,7 @@ from fanfold.client.sync.keys import Keys
 from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.storage import Storage
 from fanfold.client.sync.templates import Templates
+from fanfold.client.sync.wallet import Wallet
 from fanfold.client.sync.webhooks import Webhooks
 from fanfold.wire.auth import ApiKeyAnswer, AuthApiKey, AuthUser
 from fanfold.wire.base import Shape
@@ -74,6 +75,7 @@ PLACES = (
     ("client.keys", Keys),
     ("client.secrets", Secrets),
     ("client.storage", Storage),
+    ("client.wallet", Wallet),
     ("client.webhooks", Webhooks),
     ("client.caches", Caches),
 )

@@ -127,6 +127,12 @@ class Settings:
         512 * 1024**2, "Free bytes on the disk of the state folder under which a server takes no new work; 0: none."
     )
     disk_high_bytes: int = _said(1024**3, "Free bytes at which it goes on; at least `disk_low_bytes`.")
+    grace_period_h: float = _said(
+        72.0, "Hours for which an account whose balance is below zero may still run jobs, on a server that charges."
+    )
+    chip_usd: float = _said(0.0, "What a chip is worth in US dollars, where money is shown; 0: it is not.")
+    test_max_chunks: int = _said(100, "Most chunks of a test job, on a server that charges.")
+    test_max_s: float = _said(600.0, "Most seconds that a test job runs, on a server that charges.")
     full_disk: str = _said("wait", "What a job does when a disk is full: 'wait' for space, or 'fail'.")
 
     @classmethod
@@ -161,6 +167,8 @@ _LEAST: Mapping[str, float] = {
     "max_push_bytes": 1,
     **dict.fromkeys((*_SIZES, "max_processes", "max_files"), 1),
     "max_open_files": 16,
+    "test_max_chunks": 1,
+    "test_max_s": 1,
     "requests_per_s": 0.1,
 }
 """The smallest value that lets work go on; other numbers may be 0."""

@@ -42,7 +42,6 @@ from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
-from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
 from fanfold.runner.environments import UvEnvironments
 from fanfold.runner.storage import storage_at
@@ -58,7 +57,6 @@ from fanfold.settings import Settings, state_home
 from fanfold.signals import ThreadSignal
 
 if TYPE_CHECKING:
-    from fanfold.stores.books import Books
     from fanfold.stores.database import Database
     from fanfold.stores.postgres import PostgresStore
     from fanfold.stores.sql import SqlStore
@@ -74,8 +72,7 @@ class Parts:
 
     settings: Settings
     database: Database
-    store: Store
-    books: Books
+    store: SqlStore
     sources: Sources
     workspace: Workspace
     executor: Executor
@@ -148,7 +145,6 @@ def wire(
         settings=settings,
         database=store.database,
         store=store,
-        books=store.books,
         sources=sources,
         workspace=workspace,
         executor=executor,

@@ -146,12 +146,32 @@ def _of_access() -> dict[str, Row]:
     }
 
 
+def _of_wallet() -> dict[str, Row]:
+    path = "/v1/wallet"
+    reports = ("balance", "status", "transactions", "transactions/csv", "exchange_rate", "usage", "prices")
+    return {
+        **{f"GET {path}/{name}": Row(READ) for name in reports},
+        f"GET {path}/invoice": Row(READ),
+        f"POST {path}/transactions/filter": Row(READ, body={}),
+        f"POST {path}/redeem_coupon": Row(SUBMIT, body={"couponCode": "x"}),
+        f"POST {path}/enable": Row(ADMINISTER, body={}),
+        f"POST {path}/top_up": Row(ADMINISTER, body={"accountId": OURS, "amount": 1}),
+        f"POST {path}/refund": Row(ADMINISTER, "job", {}, job_in_body=True, server_wide=True),
+        f"GET {path}/coupons": Row(ADMINISTER),
+        f"POST {path}/coupons": Row(ADMINISTER, body={"amount": "0.5"}),
+        f"POST {path}/prices": Row(ADMINISTER, body={"rate": 1}),
+        f"POST {path}/prices/{{price_id}}/end": Row(ADMINISTER, "price", server_wide=True),
+        f"GET {path}/audit": Row(ADMINISTER),
+    }
+
+
 ROWS: dict[str, Row] = {
     **_of_job(),
     **_of_blocks(),
     **_of_access(),
     **_of_secrets(),
     **_of_webhooks(),
+    **_of_wallet(),
     "GET /v1/customer/jobs": Row(READ),
     "POST /v1/customer/jobs": Row(SUBMIT, body={}),
     "POST /v1/customer/jobs/filter": Row(READ, body={}),
@@ -162,11 +182,6 @@ ROWS: dict[str, Row] = {
     "GET /v1/customer/events": Row(READ),
     "GET /v1/customer/stats": Row(READ),
     "GET /v1/customer/wallet/balance": Row(READ),
-    "GET /v1/wallet/balance": Row(READ),
-    "GET /v1/wallet/transactions": Row(READ),
-    "POST /v1/wallet/transactions/filter": Row(READ, body={}),
-    "GET /v1/wallet/exchange_rate": Row(READ),
-    "POST /v1/wallet/redeem_coupon": Row(SUBMIT, body={"couponCode": "x"}),
     "GET /v1/dev/cache/{path}": Row(READ, "cache"),
     "PUT /v1/dev/cache/{path}": Row(DEVELOP, "cache"),
     "DELETE /v1/dev/cache/{path}": Row(DEVELOP, "cache"),
@@ -289,6 +304,7 @@ def _own(people: People, thing: str, role: UserRole) -> str:
         "key": lambda: _key(people, people.ids[OURS, role]),
         "account": lambda: OURS,
         "user": lambda: people.ids[OURS, UserRole.VIEWER],
+        "price": lambda: _price(people),
         "cache": lambda: _cached(owner),
     }
     return makers[thing]()
@@ -308,6 +324,7 @@ def _foreign(people: People, thing: str) -> str:
         "key": lambda: _key(people, people.ids[THEIRS, UserRole.DEVELOPER]),
         "account": lambda: THEIRS,
         "user": lambda: people.ids[THEIRS, UserRole.VIEWER],
+        "price": lambda: _price(people),
     }
     return people.once(f"foreign {thing}", makers[thing])
 
@@ -328,6 +345,11 @@ def _secret(owner: httpx.Client) -> str:
 def _webhook(owner: httpx.Client) -> str:
     made: Any = json_of(owner.post("/v1/customer/webhooks", json={"url": "https://1.1.1.1/never"}))
     return str(made["webhook"]["id"])
+
+
+def _price(people: People) -> str:
+    made: Any = json_of(people.root.post("/v1/wallet/prices", json={"rate": 1}))
+    return str(made["price"]["id"])
 
 
 def _key(people: People, user_id: str) -> str:
@@ -367,7 +389,18 @@ def _sent(door: httpx.Client, route: str, identity: str) -> httpx.Response:
 def _path(operation: Operation, identity: str) -> str:
     path = operation.path.replace("{task_id}", f"{identity}-0").replace("{round_}", "1").replace("{name}", "x")
     path = path.replace("{secret_type}", "other")
-    for name in ("job_id", "tag", "template_id", "key_id", "secret_id", "webhook_id", "account_id", "user_id", "path"):
+    for name in (
+        "price_id",
+        "job_id",
+        "tag",
+        "template_id",
+        "key_id",
+        "secret_id",
+        "webhook_id",
+        "account_id",
+        "user_id",
+        "path",
+    ):
         path = path.replace(f"{{{name}}}", identity)
     return path
 
@@ -378,6 +411,8 @@ def _seen(people: People, thing: str, identity: str) -> object:
         return job_of(people.stranger, identity)
     if thing == "key":
         return json_of(people.root.get("/v1/auth/api_keys", params={"userId": people.ids[THEIRS, UserRole.DEVELOPER]}))
+    if thing == "price":
+        return json_of(people.root.get("/v1/wallet/prices"))
     if thing == SECRET:
         return json_of(people.stranger.get("/v1/auth/secrets"))
     if thing == WEBHOOK:

@@ -305,7 +305,7 @@ def test_a_coupon_is_worth_its_amount_once_to_each_account(store: SqlStore, wall
         wallet.redeem("cid", "SPRING", NOON)
     with pytest.raises(NotAllowedNow, match="expired"):
         wallet.redeem("cid", "SPRING", after(10))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotAllowedNow, match="no such"):
         wallet.redeem("cid", "spring", NOON)
     assert [wallet.balance(name).total for name in ("ann", "bob", "cid")] == [5, 5, 0]
 

@@ -40,7 +40,7 @@ def raised(parts: Parts, job_id: str, cap: Decimal) -> None:
 @pytest.mark.timeout(120)
 def test_a_cap_holds_and_raised_lets_only_the_rest_run(tmp_path: Path) -> None:
     parts = wired(tmp_path)
-    wallet = SqlWallet(parts.database, parts.books)
+    wallet = SqlWallet(parts.database, parts.store.books)
     wallet.add_price(Price("p", RATE, NOON.replace(year=2000)))
     parts.thread.start()
     try:

@@ -35,10 +35,18 @@ class Needs:
         wait_s = services.limits.wait_s(caller.key_id or caller.user_id)
         if wait_s > 0:
             raise TooMany(f"too many requests with this key; try again in {wait_s:.1f} s", wait_s)
+        self._check_account(services, caller)
         if not caller.may(self.right):
             said = f"this needs the right '{self.right.value}'"
             raise Forbidden(f"{said}, which role '{caller.role.value}' or the key lacks")
         return caller
+
+    @staticmethod
+    def _check_account(services: Services, caller: Caller) -> None:
+        rate = caller.requests_per_s
+        if rate is not None and (wait_s := services.account_limits.wait_s(caller.account_id, rate)) > 0:
+            said = f"account '{caller.account_id}' may make {rate:g} requests a second (requestsPerS)"
+            raise TooMany(f"{said} and made more; try again in {wait_s:.1f} s", wait_s)
 
 
 Reader = Annotated[Caller, Depends(Needs(Right.READ))]

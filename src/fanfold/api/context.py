@@ -21,10 +21,12 @@ from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.plans import PlanService
+from fanfold.services.rate_limits import AccountLimits
 from fanfold.services.results import ResultService
 from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
 from fanfold.services.uploads import UploadService
+from fanfold.services.wallet import WalletService
 from fanfold.services.webhooks import WebhookService
 
 
@@ -34,7 +36,9 @@ class Services:
 
     access: AccessService
     limits: RateLimits
+    account_limits: AccountLimits
     jobs: JobService
+    wallet: WalletService
     blocks: BlockService
     templates: TemplateService
     secrets: SecretService

@@ -36,7 +36,8 @@ RIGHTS: Mapping[UserRole, frozenset[Right]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a user of an account, through a key whose scopes may narrow the user's rights (empty: they do not)."""
+    """Who calls: a user of an account, through a key whose scopes may narrow the user's rights (empty: they do not).
+    `requests_per_s` is what all of the account's keys may ask together; None: no bound."""
 
     account_id: str
     user_id: str
@@ -44,6 +45,7 @@ class Caller:
     role: UserRole
     key_id: str = ""
     scopes: frozenset[Right] = frozenset()
+    requests_per_s: float | None = None
 
     def may(self, right: Right) -> bool:
         """Whether the caller has a right."""

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from fanfold.jobs.access import Caller, Right, UserRole
 
+REQUESTS_PER_S = "requestsPerS"
+"""The quota of what all keys of an account may ask of the API together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -76,8 +79,9 @@ class Holder:
     @property
     def caller(self) -> Caller:
         """The user, as narrowed by the key."""
-        user = self.user
-        return Caller(user.account_id, user.id, user.name, user.role, self.key.id, self.key.scopes)
+        user, rate = self.user, self.account.quotas.get(REQUESTS_PER_S)
+        bound = None if rate is None else float(rate)
+        return Caller(user.account_id, user.id, user.name, user.role, self.key.id, self.key.scopes, bound)
 
     def welcome(self, now: datetime) -> bool:
         """Whether the key opens the door: neither revoked nor expired, user and account not disabled."""

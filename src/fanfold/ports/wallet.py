@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from fanfold.jobs.estimates import Past
 from fanfold.jobs.ledger import Entry
 from fanfold.jobs.money import Booking, Kind, Price
 
@@ -34,6 +35,7 @@ class EntryFilter:
     account_id: str | None = None
     kinds: tuple[Kind, ...] = ()
     job_id: str = ""
+    key: str = ""
     since: datetime | None = None
     until: datetime | None = None
     descending: bool = True
@@ -117,13 +119,16 @@ class WalletStore(Protocol):
         """All coupons, newest first."""
 
     def redeem(self, account_id: str, code: str, at: datetime) -> Booking:
-        """Credit a coupon to an account; NotFound, and NotAllowedNow where it is used up, expired, or was redeemed by
-        the account already."""
+        """Credit a coupon to an account; NotAllowedNow where there is none of that code, or it is used up, expired, or
+        was redeemed by the account already."""
 
     def usage(
         self, since: datetime, until: datetime, by: Sequence[str], account_id: str | None, limit: int
     ) -> list[UsageLine]:
         """What attempts that ended in a time used, in groups by "account", "template", "label", the dearest first."""
+
+    def past(self, account_id: str, app_id: str, limit: int) -> list[Past]:
+        """What the account's latest jobs of an app cost that ended well, newest first; free ones are left out."""
 
     def audit(self) -> Audit:
         """Prove sums and seals, and compare the books with jobs and attempts."""

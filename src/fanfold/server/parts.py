@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,12 +45,14 @@ from fanfold.services.block_files import BlockFiles
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
 from fanfold.services.collecting import Collector
+from fanfold.services.estimates import Estimator
 from fanfold.services.first_start import FirstStart
 from fanfold.services.idempotency import IdempotencyService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.place_secrets import SealedPlaceSecrets
 from fanfold.services.plans import PlanService
+from fanfold.services.rate_limits import AccountLimits
 from fanfold.services.registry_tokens import RegistryTokens
 from fanfold.services.results import ResultService
 from fanfold.services.room import AccountRoom, Room
@@ -58,8 +62,11 @@ from fanfold.services.secrets import SecretService
 from fanfold.services.server_keys import server_keys
 from fanfold.services.signing import Signer
 from fanfold.services.templates import TemplateService
+from fanfold.services.terms import Treasury
+from fanfold.services.treasury import AccountTreasury, Rules
 from fanfold.services.uploads import UploadService
 from fanfold.services.validation import Validator
+from fanfold.services.wallet import WalletService
 from fanfold.services.webhooks import WebhookService, message
 from fanfold.settings import Settings
 from fanfold.signals import ThreadSignal
@@ -71,8 +78,11 @@ from fanfold.stores.secrets import SqlSecrets
 from fanfold.stores.storage_use import SqlStorageUse
 from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
+from fanfold.stores.wallet import SqlWallet
 from fanfold.stores.webhooks import SqlWebhooks
 from fanfold.wiring import Parts, Sources, environments_of, wire
+
+LONGEST_GRACE_H = 100 * 365 * 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +122,15 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     problem = environments_of(settings, effects).problem
     validator = Validator(blocks, core.sources, secrets, core.images.problem, problem)
     signer = Signer(keys.signer)
-    jobs = _jobs(core, sealer, validator, room)
+    wallet, treasury = _money(core, validator)
+    jobs = _jobs(core, sealer, validator, room, treasury)
     webhooks = _webhooks(core, sealer)
     services = Services(
         access=access,
         limits=RateLimits(clock, settings.requests_per_s),
+        account_limits=AccountLimits(clock),
         jobs=jobs,
+        wallet=wallet,
         plans=PlanService(jobs, core.store, validator, core.planner, lambda: core.executor.capacity().slots),
         blocks=blocks,
         templates=templates,
@@ -138,14 +151,12 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         public_url=url,
         alive=core.thread.is_alive,
     )
-    hosts = HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
     metrics = Metrics(core.store, core.executor)
     core.feeder.listen(metrics.attempt_ended)
-    courier = _courier(core, webhooks, metrics)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
-    app = make_app(services, metrics, hosts)
+    app = make_app(services, metrics, _host_guard(settings, url))
     links = add_console(app, services, SqlAccess(database), keys)
-    return ServerParts(core, app, first_start, courier, sealer.mask, links.make)
+    return ServerParts(core, app, first_start, _courier(core, webhooks, metrics), sealer.mask, links.make)
 
 
 def _blocks(core: Parts, templates: TemplateService, files: BlockFiles, sealer: Sealer) -> BlockService:
@@ -193,9 +204,23 @@ def _collector(core: Parts, files: BlockFiles, use: StorageUse) -> Collector:
     return Collector(files, core.workspace, use, audit, effects, core.clock, environments=found)
 
 
-def _jobs(core: Parts, sealer: Sealer, validator: Validator, room: Room) -> JobService:
+def _money(core: Parts, validator: Validator) -> tuple[WalletService, Treasury]:
+    settings, access = core.settings, SqlAccess(core.database)
+    rules = Rules(
+        grace=timedelta(hours=min(settings.grace_period_h, LONGEST_GRACE_H)),
+        test_max_chunks=settings.test_max_chunks,
+        test_max_s=settings.test_max_s,
+        chip_usd=Decimal(str(settings.chip_usd)),
+    )
+    store = SqlWallet(core.database, core.store.books)
+    estimator = Estimator(store, validator, core.clock)
+    wallet = WalletService(store, access, core.store, core.clock, rules, estimator)
+    return wallet, AccountTreasury(store, access, estimator, rules)
+
+
+def _jobs(core: Parts, sealer: Sealer, validator: Validator, room: Room, treasury: Treasury) -> JobService:
     places = SealedPlaceSecrets(SqlSecrets(core.database), sealer, core.clock)
-    return JobService(core.store, validator, core.clock, core.wake, places, room)
+    return JobService(core.store, validator, core.clock, core.wake, places, room, treasury=treasury)
 
 
 def _uploads(core: Parts, signer: Signer, url: str, room: Room) -> UploadService:
@@ -236,6 +261,10 @@ def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Dat
             "url": partial(WebFile, effects, http, secrets, settings.max_upload_bytes),
         }
     )
+
+
+def _host_guard(settings: Settings, url: str) -> HostGuard:
+    return HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
 
 
 def _known_hosts(settings: Settings, url: str) -> frozenset[str]:

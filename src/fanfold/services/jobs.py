@@ -25,6 +25,7 @@ from fanfold.jobs.lifecycle import (
     Resumed,
     RetryAccepted,
     RunAccepted,
+    Step,
     step,
 )
 from fanfold.jobs.models import DataRef, Job, JobConfig, JobState, RetryWhat
@@ -35,6 +36,7 @@ from fanfold.ports.signals import Signal
 from fanfold.ports.store import Store
 from fanfold.services.place_secrets import NoPlaceSecrets, PlaceSecrets
 from fanfold.services.room import UNBOUNDED, Room
+from fanfold.services.terms import UNCHARGED, Terms, Treasury
 from fanfold.services.validation import Validator
 
 RACES = 20
@@ -66,10 +68,13 @@ class JobService:
         wake: Signal,
         secrets: PlaceSecrets = NO_SECRETS,
         room: Room = UNBOUNDED,
+        *,
+        treasury: Treasury = UNCHARGED,
     ) -> None:
         self._store = store
         self._secrets = secrets
         self._room = room
+        self._treasury = treasury
         self._validator = validator
         self._clock = clock
         self._wake = wake
@@ -134,17 +139,23 @@ class JobService:
         return self._stepped(account_id, job_id, lambda _: Renamed(name))
 
     def run(self, account_id: str, job_id: str, by: str, config: JobConfig | None = None) -> Job:
-        """Validate and start; raises BadInput with every problem, OutOfSpace, QuotaExceeded, and the job stays NEW."""
+        """Validate and start; raises BadInput with every problem, OutOfSpace, QuotaExceeded or BalanceTooLow, and the
+        job stays NEW."""
         job = self.get(account_id, job_id)
         if job.state is not JobState.NEW:
             raise NotAllowedNow(f"job '{job_id}' was run already; it is in state {job.state.value}")
         self._room.left(account_id)
         blocks, params = self._validator.checked(job)
         config, said = self._shortened(account_id, config or job.config)
-        if params != job.params or said:
-            job = self.edit(account_id, job_id, params=params, warnings=(*job.warnings, *said))
-        event = RunAccepted(blocks, config, by)
-        return self._woken(self._store.advance(step(job, event, self._clock.now())))
+        terms = self._treasury.terms(replace(job, blocks=blocks, config=config))
+        if params != job.params or said or terms.warnings:
+            job = self.edit(account_id, job_id, params=params, warnings=(*job.warnings, *said, *terms.warnings))
+        event = RunAccepted(blocks, terms.config, by, terms.estimate)
+        return self._begun(step(job, event, self._clock.now()), terms)
+
+    def _begun(self, begun: Step, terms: Terms) -> Job:
+        """A round begins on its terms; BalanceTooLow or QuotaExceeded, with nothing changed, where they do not hold."""
+        return self._woken(self._store.advance(replace(begun, bookings=terms.bookings, most_jobs=terms.most_jobs)))
 
     def _shortened(self, account_id: str, config: JobConfig) -> tuple[JobConfig, list[str]]:
         """What a quota leaves of the days that a job's files are to be kept, and a warning where that is less."""
@@ -168,8 +179,9 @@ class JobService:
         self._room.left(account_id)
         tags = replace(job.tags, app=wish.app or job.tags.app, assembler=wish.assembler or job.tags.assembler)
         blocks, _ = self._validator.checked(replace(job, tags=tags))
+        terms = self._treasury.terms(replace(job, blocks=blocks, round=job.round + 1))
         event = RetryAccepted(by, blocks, wish.what, wish.failure_id)
-        return self._woken(self._store.advance(step(job, event, self._clock.now())))
+        return self._begun(step(job, event, self._clock.now()), terms)
 
     def _check_retry(self, job: Job, wish: Retry) -> None:
         """Whether there is what shall be done again."""

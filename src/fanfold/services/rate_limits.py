@@ -7,6 +7,8 @@ import threading
 from fanfold.ports.clock import Clock
 
 MOST_BUCKETS = 50_000
+MOST_RATES = 1000
+LEAST_PER_S = 0.01
 
 
 class RateLimits:
@@ -52,3 +54,19 @@ class RateLimits:
             newest = sorted(used.items(), key=lambda item: item[1][1])[MOST_BUCKETS // 2 :]
             used = dict(newest)
         self._buckets = used
+
+
+class AccountLimits:
+    """Accounts may have rates of their own, which all their keys share; thread-safe. An account whose rate was changed
+    starts with a full bucket."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_rate: dict[float, RateLimits] = {}
+
+    def wait_s(self, account_id: str, rate_per_s: float) -> float:
+        """See `RateLimits.wait_s`."""
+        rate = max(LEAST_PER_S, rate_per_s)
+        if rate not in self._by_rate and len(self._by_rate) >= MOST_RATES:
+            self._by_rate.clear()
+        return self._by_rate.setdefault(rate, RateLimits(self._clock, rate)).wait_s(account_id)

@@ -89,6 +89,13 @@ class Validator:
             return _problems_of(err, role.value)
         return []
 
+    def block_of(self, job: Job, role: Role) -> ReadBlock | None:
+        """The block that a job names for a role, as it is now; None where there is none."""
+        try:
+            return self._blocks.find(job.tags.of(role), _TYPES[role], job.account_id)
+        except Refused:
+            return None
+
     def look(self, source: DataRef | None, destination: DataRef | None) -> Preview | None:
         """What a source holds, None without one; refuses what does not work now, BadInput naming every problem."""
         found: list[Preview] = []

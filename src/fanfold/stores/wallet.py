@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from fanfold.errors import Conflict, NotAllowedNow, NotFound
+from fanfold.jobs.estimates import Past
 from fanfold.jobs.ledger import Entry
+from fanfold.jobs.models import JobState
 from fanfold.jobs.money import COUPONS, ZERO, Booking, Kind, Price, chips
 from fanfold.ports.wallet import Audit, Balance, Coupon, EntryFilter, UsageLine, WalletStore
 from fanfold.stores.audit import audited
@@ -20,6 +22,10 @@ from fanfold.stores.schema import attempts, jobs, tasks
 from fanfold.stores.wallet_tables import charging, coupons, ledger, prices, wallets
 
 BATCH = 500
+LOOKED_AT = 200
+"""Of so many jobs of an account those of an app are told."""
+
+_DONE = jobs.c.state == JobState.COMPLETE.value
 GROUPS = {"account": jobs.c.account_id, "template": jobs.c.template_id, "label": tasks.c.label}
 
 
@@ -138,7 +144,7 @@ class SqlWallet:
         with self._database.writing("redeem coupon") as connection:
             coupon = _coupon(connection, code)
             if coupon is None:
-                raise NotFound("there is no such coupon")
+                raise NotAllowedNow("there is no such coupon")
             if coupon.expires_at is not None and coupon.expires_at <= at:
                 raise NotAllowedNow(f"the coupon expired at {coupon.expires_at:%Y-%m-%d %H:%M} UTC")
             key = f"coupon/{coupon.code}/{account_id}"
@@ -178,6 +184,17 @@ class SqlWallet:
         with self._database.reading() as connection:
             return [_line(row) for row in connection.execute(query).mappings() if row["attempts"]]
 
+    def past(self, account_id: str, app_id: str, limit: int) -> list[Past]:
+        """See `ports.wallet`."""
+        newest = sa.select(jobs.c.id).where(jobs.c.account_id == account_id, jobs.c.deleted_at.is_(None), _DONE)
+        newest = newest.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LOOKED_AT)
+        same = (jobs.c.id.in_(newest), jobs.c.blocks["app"]["id"].as_string() == app_id, jobs.c.payment_amount > ZERO)
+        columns = (jobs.c.payment_amount, jobs.c.num_chunks, jobs.c.bytes_in)
+        query = sa.select(*columns).where(*same).order_by(jobs.c.created_at.desc()).limit(limit)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [Past(row.payment_amount, row.num_chunks or 0, row.bytes_in) for row in rows]
+
     def audit(self) -> Audit:
         """See `ports.wallet`."""
         with self._database.reading() as connection:
@@ -208,6 +225,8 @@ def _where(wanted: EntryFilter) -> list[sa.ColumnElement[bool]]:
         where.append(ledger.c.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.job_id:
         where.append(ledger.c.job_id == wanted.job_id)
+    if wanted.key:
+        where.append(ledger.c.key == wanted.key)
     if wanted.since:
         where.append(ledger.c.at >= wanted.since)
     if wanted.until:

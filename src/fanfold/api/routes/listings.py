@@ -16,6 +16,7 @@ from fanfold.api.context import Services, services_of
 from fanfold.api.submit import job_answer, shown_job
 from fanfold.api.translate import attempt_json, data_of, failure_json, page_json, preview_json, rfc3339, task_json, utc
 from fanfold.api.translate_dev import template_json
+from fanfold.api.translate_wallet import estimation_json
 from fanfold.errors import BadInput, NotFound, Problem
 from fanfold.jobs.access import Caller
 from fanfold.jobs.models import Job, JobState, TaskState
@@ -211,9 +212,9 @@ def _is_own(caller: Caller, services: Services, job_id: str) -> bool:
 @router.get("/jobs/{job_id}/estimation", response_model=EstimationAnswer)
 @router.get("/jobs/estimation/{job_id}", response_model=EstimationAnswer, deprecated=True, name="older_estimation")
 def estimation(job_id: str, caller: Reader, services: With) -> Any:
-    """What the job would cost; nothing, while no prices are set."""
-    services.jobs.get(caller.account_id, job_id)
-    return {"estimation": {}}
+    """What the job costs in chips, low to high: by earlier jobs of its app, by its own first chunks, or by size."""
+    job = services.jobs.get(caller.account_id, job_id)
+    return {"estimation": estimation_json(services.wallet.estimate(job))}
 
 
 @router.post("/datasource/test", response_model=DataTestAnswer)

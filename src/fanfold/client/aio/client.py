@@ -15,6 +15,7 @@ from fanfold.client.aio.secrets import AsyncSecrets
 from fanfold.client.aio.storage import AsyncStorage
 from fanfold.client.aio.templates import AsyncTemplates
 from fanfold.client.aio.transport import AsyncTransport
+from fanfold.client.aio.wallet import AsyncWallet
 from fanfold.client.aio.webhooks import AsyncWebhooks
 from fanfold.client.credentials import find, plain_url
 from fanfold.client.dev_calls import Kind
@@ -48,6 +49,7 @@ class AsyncClient:
         self.keys = AsyncKeys(self._transport)
         self.secrets = AsyncSecrets(self._transport)
         self.storage = AsyncStorage(self._transport)
+        self.wallet = AsyncWallet(self._transport)
         self.webhooks = AsyncWebhooks(self._transport)
         self.caches = AsyncCaches(self._transport)
 

@@ -20,6 +20,7 @@ from fanfold.client.sync.secrets import Secrets
 from fanfold.client.sync.storage import Storage
 from fanfold.client.sync.templates import Templates
 from fanfold.client.sync.transport import Transport
+from fanfold.client.sync.wallet import Wallet
 from fanfold.client.sync.webhooks import Webhooks
 from fanfold.wire.auth import AuthUser
 from fanfold.wire.jobs import DataSourceDataSource, DataTestAnswer, Stats
@@ -49,6 +50,7 @@ class Client:
         self.keys = Keys(self._transport)
         self.secrets = Secrets(self._transport)
         self.storage = Storage(self._transport)
+        self.wallet = Wallet(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.caches = Caches(self._transport)
 
