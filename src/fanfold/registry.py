@@ -16,7 +16,7 @@ STORES: Mapping[str, str] = {
     "postgresql": "fanfold.stores.postgres:PostgresStore",
     "sqlite": "fanfold.stores.sqlite:SqliteStore",
 }
-BLOBS: Mapping[str, str] = {"files": "fanfold.blobs.files:FileBlobs"}
+BLOBS: Mapping[str, str] = {"files": "fanfold.blobs.files:FileBlobs", "s3": "fanfold.blobs.s3:S3Blobs"}
 PLATFORMS: Mapping[str, str] = {
     "container": "fanfold.platforms.container:ContainerPlatform",
     "process": "fanfold.platforms.process:ProcessPlatform",

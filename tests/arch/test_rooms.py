@@ -35,7 +35,7 @@ HOMES = {
 
 # What a room may import of Fanfold besides itself, where that is less than its layer in pyproject.toml allows.
 SEES = {
-    "blobs": {"ports", "jobs", "effects", "errors"},
+    "blobs": {"archives", "services", "ports", "jobs", "effects", "errors"},
     "builtin": set(),
     "client": {"wire", "errors", "__version__"},
     "datasources": {"net", "ports", "jobs", "effects", "errors"},
