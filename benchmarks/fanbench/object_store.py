@@ -71,7 +71,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     command = [
         *(str(WEED), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"),
         *("-s3", f"-s3.config={folder / 's3.json'}", "-s3.autoCreateBucket", "-volume.max=40", *numbers),
-        "-master.volumeSizeLimitMB=1024",
+        *("-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0", "-s3.port.lance=0"),
     ]
     with (
         (folder / "log").open("wb") as log,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -47,6 +48,14 @@ class Settings:
     state: Path = _said(state_home, "Folder for the database and the job storage.")
     database: str = _said(
         "", "Database: postgresql://user:password@host/name; default: an SQLite file in the state folder.", secret=True
+    )
+    storage: str = _said("", "Where job data is: s3://bucket/prefix; default: files in the state folder.")
+    storage_endpoint: str = _said("", "URL of the S3-compatible store; default: that of Amazon in `storage_region`.")
+    storage_region: str = _said("us-east-1", "Region of the store.")
+    storage_access_key: str = _said("", "Access key of the store; default: that of the machine's role.", secret=True)
+    storage_secret_key: str = _said("", "Secret key of the store.", secret=True)
+    storage_cache_bytes: int = _said(
+        10 * 1024**3, "Most bytes that copies of stored files take up on each machine's disk."
     )
     slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
     executor: str = _said("local", "Where programs run: 'local' (this machine) or 'ray' (a Ray cluster).")
@@ -151,10 +160,27 @@ class Settings:
         if settings.database and not settings.database.startswith(POSTGRES):
             said = "expected postgresql://user:password@host/name, or nothing for an SQLite file"
             raise BadInput("the settings are not right", [Problem("database", said)])
+        if wrong := _storage_problem(settings):
+            raise BadInput("the settings are not right", [wrong])
         if settings.disk_high_bytes < settings.disk_low_bytes:
             said = f"expected at least disk_low_bytes ({settings.disk_low_bytes}), found {settings.disk_high_bytes}"
             raise BadInput("the settings are not right", [Problem("disk_high_bytes", said)])
         return settings
+
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{0,200})?")
+_ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
+
+
+def _storage_problem(settings: Settings) -> Problem | None:
+    """What is wrong with where job data is to be."""
+    if settings.storage and (not _BUCKET.fullmatch(settings.storage) or ".." in settings.storage):
+        return Problem("storage", f"expected s3://bucket or s3://bucket/prefix, found {settings.storage[:100]!r}")
+    if settings.storage_endpoint and not _ENDPOINT.fullmatch(settings.storage_endpoint):
+        return Problem("storage_endpoint", "expected http://host:port or https://host, without a path or a password")
+    if bool(settings.storage_access_key) != bool(settings.storage_secret_key):
+        return Problem("storage_secret_key", "give both keys of the store, or none for the machine's role")
+    return None
 
 
 _KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "Path": Path}

@@ -32,7 +32,7 @@ from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms import bubblewrap
 from fanfold.platforms.images import RuntimeImages
-from fanfold.ports.blobs import BlobPlace
+from fanfold.ports.blobs import BlobPlace, Blobs
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
 from fanfold.ports.environments import Environments
@@ -52,6 +52,7 @@ from fanfold.services.jobs import JobService
 from fanfold.services.local_blocks import LocalBlocks
 from fanfold.services.packages import Packages
 from fanfold.services.room import OneDisk
+from fanfold.services.stored_blocks import StoredBlockFiles
 from fanfold.services.validation import Validator
 from fanfold.settings import Settings, state_home
 from fanfold.signals import ThreadSignal
@@ -64,6 +65,11 @@ if TYPE_CHECKING:
 
 DATABASE = "fanfold.db"
 STAGE_THREADS = 4
+PATIENCE_S = 20.0
+"""A server asks a silent job storage again for so long, and then does what else there is to do before it tries anew."""
+
+RUNNER_PATIENCE_S = 600.0
+"""A runner has nothing else to do: it keeps what its program made for so long."""
 
 
 @dataclass(slots=True)
@@ -112,7 +118,7 @@ def wire(
     effects.make_folder(settings.state)
     executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
-    workspace = Workspace(settings.state, effects, storage_at(BlobPlace(), effects, settings.state))
+    workspace = _workspace(settings, effects, lambda: scheduler.stopping)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
@@ -139,7 +145,7 @@ def wire(
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(store, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
-    blocks = LocalBlocks(Packages(BlockFiles(settings.state, effects, clock), effects))
+    blocks = LocalBlocks(Packages(block_files(settings, effects, clock, workspace.blobs), effects))
     validator = Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
     return Parts(
         settings=settings,
@@ -174,7 +180,7 @@ def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, run
         settings.kill_grace_s,
         command=runner,
         rules=rules_of(settings),
-        post=Post(region=settings.region, storage=(BlobPlace(), settings.state)),
+        post=Post(region=settings.region, storage=(storage_of(settings, RUNNER_PATIENCE_S), settings.state)),
     )
     return executor
 
@@ -190,7 +196,7 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         or (str(trial.token_file) if trial.address and not settings.ray_address else ""),
         region_label=settings.ray_region_label,
         isolation=settings.isolation,
-        storage=(BlobPlace(), settings.state),
+        storage=(storage_of(settings, RUNNER_PATIENCE_S), settings.state),
     )
     rules = rules_of(replace(settings, isolation="off"))
     executor_class = load(EXECUTORS, "ray", "executor")
@@ -198,6 +204,36 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         settings.ray_slots, effects, clock, wake, settings.kill_grace_s, rules=rules, place=place
     )
     return executor
+
+
+def _workspace(settings: Settings, effects: Effects, stopping: Callable[[], bool]) -> Workspace:
+    blobs = storage_at(storage_of(settings), effects, settings.state, stopping)
+    return Workspace(settings.state, effects, blobs)
+
+
+def storage_of(settings: Settings, patience_s: float = PATIENCE_S) -> BlobPlace:
+    """Where job data is at rest."""
+    if not settings.storage:
+        return BlobPlace()
+    bucket, _, prefix = settings.storage.removeprefix("s3://").partition("/")
+    return BlobPlace(
+        "s3",
+        bucket,
+        prefix,
+        settings.storage_endpoint,
+        settings.storage_region,
+        settings.storage_access_key,
+        settings.storage_secret_key,
+        settings.storage_cache_bytes,
+        patience_s,
+    )
+
+
+def block_files(settings: Settings, effects: Effects, clock: Clock, blobs: Blobs) -> BlockFiles:
+    """The archives and programs of blocks."""
+    if settings.storage:
+        return StoredBlockFiles(settings.state, effects, clock, blobs)
+    return BlockFiles(settings.state, effects, clock)
 
 
 def _space(settings: Settings, workspace: Workspace) -> Space:

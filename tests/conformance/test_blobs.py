@@ -13,6 +13,8 @@ from benchmarks.fanbench.object_store import WEED
 from fanfold.ports.blobs import BlobPlace, Blobs
 from tests.conformance.blob_places import KINDS, Storage, fresh, servers
 
+pytestmark = pytest.mark.timeout(120)
+
 NAMES = [
     "plain",
     "a/b/c",

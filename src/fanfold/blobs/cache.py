@@ -82,7 +82,7 @@ class Cache:
             return
         place = self._copies / key
         with self.part() as part:
-            os.link(path, part)
+            self._effects.link_or_copy(path, part)
             self._renamed(part, place)
         with self._lock:
             self._added += size_bytes
@@ -96,7 +96,7 @@ class Cache:
         while True:
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.replace(part, place)
+                self._effects.rename(part, place)
             except FileNotFoundError:
                 if not part.exists():
                     raise

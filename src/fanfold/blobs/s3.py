@@ -177,10 +177,15 @@ class S3Blobs:
 
     def exists(self, path: Path) -> bool:
         """See `ports.blobs`."""
-        with contextlib.suppress(FileNotFoundError):
-            self._bucket.head(self._key(path))
-            return True
-        return path.is_file() or next(self._bucket.below(self._key(path)), None) is not None
+        key = self._key(path)
+        return path.is_file() or any(map(self._is_there, (key, key + PROGRAM))) or any(self._bucket.below(key))
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self._bucket.head(key)
+        except FileNotFoundError:
+            return False
+        return True
 
     def names(self, folder: Path) -> list[str]:
         """See `ports.blobs`. What is not at rest yet counts, too."""

@@ -19,6 +19,9 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     database: Annotated[
         str | None, typer.Option(help="postgresql://user:password@host/name; default: SQLite in the state folder.")
     ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="s3://bucket/prefix for job data; default: files in the state folder.")
+    ] = None,
     slots: Annotated[
         int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
     ] = None,
@@ -47,6 +50,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         port=port,
         state=state.absolute() if state else None,
         database=database,
+        storage=storage,
         slots=slots,
         executor=executor,
         ray_address=ray_address,
@@ -56,7 +60,8 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         public_url=public_url,
     )
 
-    os.environ.pop("FANFOLD_MASTER_KEY", None)  # not for the processes that are started
+    for name in ("MASTER_KEY", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"):
+        os.environ.pop(f"FANFOLD_{name}", None)  # not for the processes that are started
 
     def ready(url: str, key: str | None, link: str) -> None:
         print(f"Fanfold serves at {url}  (stop with Ctrl-C)", flush=True)

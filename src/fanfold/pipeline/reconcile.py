@@ -17,6 +17,8 @@ from fanfold.ports.store import Store
 
 EVERY_S = 30.0
 FOLDERS_AT_ONCE = 200
+FEWER_AT_ONCE = 20
+"""Where each look at a folder is a request to a store."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ class Reconciler:
         self._retention = Retention(store, workspace, secrets, clock)
         self._next = clock.monotonic() + EVERY_S
         self._left: list[str] = []
+        self._list_at = self._next
+        self._is_here = workspace.blobs.at_once == 1
 
     def start(self) -> None:
         """Take over from an earlier process: nothing that it handed out is running any more."""
@@ -41,19 +45,23 @@ class Reconciler:
         if taken:
             log.info("%d attempts of an earlier process were given back", taken)
         self._workspace.drop_scratch()
-        self.sweep(self._workspace.job_ids())
+        if self._is_here:  # a store takes longer to look through: that is done beside the work
+            self.sweep(self._workspace.job_ids())
 
     def turn(self) -> None:
         """Sweep a bounded batch of folders when it is time."""
         if self._clock.monotonic() < self._next:
             return
+        now, at_once = self._clock.monotonic(), FOLDERS_AT_ONCE if self._is_here else FEWER_AT_ONCE
         if not self._left:
-            self._left = self._workspace.job_ids()
             self._workspace.sweep_scratch(
                 frozenset(f"{attempt.task.job_id}.{attempt.name}" for attempt in self._feeder.under_way())
             )
-        self.sweep(self._left[:FOLDERS_AT_ONCE])
-        self._left = self._left[FOLDERS_AT_ONCE:]
+        if not self._left and now >= self._list_at:
+            self._list_at = now + self._workspace.blobs.sweep_s
+            self._left = self._workspace.job_ids()
+        self.sweep(self._left[:at_once])
+        self._left = self._left[at_once:]
         self._next = self._clock.monotonic() + (1.0 if self._left else EVERY_S)
 
     def sweep(self, job_ids: list[str]) -> None:

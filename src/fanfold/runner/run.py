@@ -137,6 +137,8 @@ class Run:
         if self._folders.scratch.exists():
             self._effects.remove_tree(self._folders.scratch)
         self._effects.make_folder(self._folders.reads)
+        if self._blobs.at_once > 1:  # here nobody made the job's folder before
+            self._effects.make_folder(self._folders.logs)
         self._folders.writes.mkdir()
         self._folders.temporary.mkdir()
 

@@ -80,7 +80,7 @@ from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
 from fanfold.stores.wallet import SqlWallet
 from fanfold.stores.webhooks import SqlWebhooks
-from fanfold.wiring import Parts, Sources, environments_of, wire
+from fanfold.wiring import Parts, Sources, block_files, environments_of, wire
 
 LONGEST_GRACE_H = 100 * 365 * 24
 
@@ -116,7 +116,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
-    files, use = BlockFiles(settings.state, effects, clock), SqlStorageUse(database)
+    files, use = block_files(settings, effects, clock, core.workspace.blobs), SqlStorageUse(database)
     room = AccountRoom(core.space, SqlAccess(database), use, clock)
     blocks = _blocks(core, templates, files, sealer)
     problem = environments_of(settings, effects).problem

@@ -36,6 +36,14 @@ class BlockFiles:
         """Where a key lies, there or not."""
         return self._root / key
 
+    def fetched(self, key: str) -> Path:
+        """A key's file or folder on this machine's disk."""
+        return self._root / key
+
+    def size(self, key: str) -> int:
+        """What the files of a key hold, in bytes."""
+        return size_of(self._root / key)
+
     def keep(self, key: str) -> bool:
         """Make a key new; False where there is nothing under it."""
         with self._lock:
@@ -70,8 +78,17 @@ class BlockFiles:
             entries = sorted(folder.iterdir()) if folder.is_dir() else []
             yield from (f"{name}/{entry.name}" for entry in entries if _is_old(entry, before))
 
-    def take_away(self, key: str, before: datetime) -> Path | None:
-        """Move a key to where it can be removed, unless it was made new since `before`; where it is then."""
+    def remove(self, key: str, before: datetime) -> int | None:
+        """Remove what is under a key, unless it was made new since `before`; how many bytes that were."""
+        gone = self._taken_away(key, before)
+        if gone is None:
+            return None
+        size_bytes = size_of(gone)
+        self._effects.remove_tree(gone)
+        return size_bytes
+
+    def _taken_away(self, key: str, before: datetime) -> Path | None:
+        """Move a key to where it can be removed."""
         gone = self._root / "pushes" / f"gone-{uuid.uuid4().hex}"
         self._effects.make_folder(gone.parent)
         with self._lock:
@@ -79,6 +96,13 @@ class BlockFiles:
                 return None
             self._effects.rename(self._root / key, gone)
         return gone
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder."""
+    if path.is_dir():
+        return sum(entry.lstat().st_size for entry in path.rglob("*") if not entry.is_dir())
+    return path.lstat().st_size
 
 
 def _is_old(path: Path, before: datetime) -> bool:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from fanfold.effects import Effects
 from fanfold.jobs.access import Caller
@@ -21,7 +20,7 @@ from fanfold.ports.environments import Environments
 from fanfold.ports.storage import JobStorage
 from fanfold.ports.storage_use import StorageUse
 from fanfold.services.audit import AuditLog
-from fanfold.services.block_files import BlockFiles
+from fanfold.services.block_files import BlockFiles, size_of
 
 NEW_FOR = timedelta(hours=1)
 UPLOAD_NEW_FOR = timedelta(hours=24)
@@ -64,7 +63,7 @@ class Collector:
 
     def look(self) -> list[Garbage]:
         """What `collect` would remove now."""
-        blocks = (Garbage("block", key, _size(self._files.path(key))) for key in self._unwanted_blocks())
+        blocks = (Garbage("block", key, self._files.size(key)) for key in self._unwanted_blocks())
         uploads = (_upload(job_id, blob) for job_id, blob in self._unwanted_uploads())
         return [*blocks, *uploads, *(found for _, found in self._old_environments())]
 
@@ -88,11 +87,9 @@ class Collector:
     def _without_blocks(self) -> Iterator[Garbage]:
         before = self._clock.now() - NEW_FOR
         for key in self._unwanted_blocks():
-            gone = self._files.take_away(key, before)
-            if gone is not None:
-                found = Garbage("block", key, _size(gone))
-                self._effects.remove_tree(gone)
-                yield found
+            size_bytes = self._files.remove(key, before)
+            if size_bytes is not None:
+                yield Garbage("block", key, size_bytes)
 
     def _unwanted_uploads(self) -> Iterator[tuple[str, Blob]]:
         """Files of drafts beside their upload. A draft that is run meanwhile keeps its upload, which is never here."""
@@ -111,7 +108,7 @@ class Collector:
     def _old_environments(self) -> Iterator[tuple[str, Garbage]]:
         """One that is asked for again is built again, so nothing is lost with it."""
         for lock, folder in self._environments.old(self._clock.now() - ENVIRONMENT_NEW_FOR).items():
-            yield lock, Garbage("environment", f"environments/{lock}", _size(folder))
+            yield lock, Garbage("environment", f"environments/{lock}", size_of(folder))
 
     def _without_environments(self) -> Iterator[Garbage]:
         for lock, found in self._old_environments():
@@ -121,10 +118,3 @@ class Collector:
 
 def _upload(job_id: str, blob: Blob) -> Garbage:
     return Garbage("upload", f"{job_id}/{blob.name}", blob.size_bytes)
-
-
-def _size(path: Path) -> int:
-    """The bytes of a file, or of all files below a folder."""
-    if path.is_dir():
-        return sum(entry.lstat().st_size for entry in path.rglob("*") if not entry.is_dir())
-    return path.lstat().st_size

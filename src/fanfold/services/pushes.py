@@ -96,7 +96,7 @@ class Pushes:
 
     def archive(self, key: str) -> Path:
         """A kept archive."""
-        return self._files.path(key)
+        return self._files.fetched(key)
 
     def sweep(self) -> None:
         """Remove what pushes left behind that were cut off; for the start of a server, before it takes any."""
