@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -97,7 +98,7 @@ class Effects:
         self.about_to("fsync", "file system")
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            if _libc().syncfs(descriptor) != 0:
                 raise OSError(ctypes.get_errno(), "syncfs failed")
         finally:
             os.close(descriptor)
@@ -203,7 +204,12 @@ def etag_of(info: os.stat_result) -> str:
 def begin_writing(descriptor: int) -> None:
     """Have the kernel begin to bring a file's bytes to disk, so that fsync has less to wait for; a hint only."""
     whole = ctypes.c_int64(0)
-    ctypes.CDLL(None).sync_file_range(descriptor, whole, whole, _SYNC_FILE_RANGE_WRITE)
+    _libc().sync_file_range(descriptor, whole, whole, _SYNC_FILE_RANGE_WRITE)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def copy_bytes(source: int, target: int, offset: int, length: int) -> None:

@@ -125,9 +125,10 @@ def test_too_many_processes_are_told_with_their_limit(starter: Starter) -> None:
 @needs_groups
 def test_processor_time_of_processes_that_nobody_waits_for_counts(starter: Starter) -> None:
     spinning = (
-        "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.3:\n        pass\n    os._exit(0)\n"
+        "import os, time\nending, held = os.pipe()\nif os.fork() == 0:\n"
+        "    while time.process_time() < 0.3:\n        pass\n    os._exit(0)\n"
     )
-    starter.run(HARMLESS + spinning + "time.sleep(0.6)")
+    starter.run(HARMLESS + spinning + "os.close(held)\nos.read(ending, 1)")
     assert starter.last is not None
     assert 0.3 < starter.last.cpu_s < 0.6
     assert is_well(starter)

@@ -47,7 +47,7 @@ NO_FENCE = Defect(
 )
 RESULT_IN_PLACE = Defect(
     "result written in place",
-    (Change("runner/run.py", 'scratch / "out"', 'job / "results" / name'),),
+    (Change("runner/folders.py", "scratch / OUT", 'job / "results" / name'),),
     "was published half",
 )
 LOST_WAKE_UP = Defect(
@@ -84,7 +84,7 @@ SILENT_RUNNER_KEEPS_SLOT = Defect(
 )
 RESULTS_FOLDER_GONE = Defect(
     "a program that removes its results folder kills its runner",
-    (Change("runner/run.py", "        except OSError as err:\n            self._fail(*_untaken(err), ended)\n", ""),),
+    (Change("runner/settling.py", "        except OSError as err:\n            self._fail(*_untaken(err))\n", ""),),
     "FileNotFoundError",
 )
 

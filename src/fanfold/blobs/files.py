@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from fanfold.effects import Effects, copy_bytes, enough_space
-from fanfold.ports.blobs import Blob, BlobPlace, Blobs
+from fanfold.ports.blobs import Blob, BlobPlace, Blobs, Publication, PublishesTogether
 
 FSYNC_EACH = 64
 """So many files are brought to disk one by one; of more the whole file system is."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_Of = TypeVar("_Of")
 
 
 class FileBlobs:
@@ -58,19 +60,35 @@ class FileBlobs:
         self._effects.rename(made, path)
         self._effects.fsync_folder(path.parent)
 
+    def publish_all(self, results: Sequence[Publication]) -> list[OSError | None]:
+        """See `ports.blobs`. The files of all are brought to disk, then all folders get their names, then these are."""
+        errors: list[OSError | None] = [None] * len(results)
+        steps = (
+            lambda one: self._bring_to_disk(one.made, list(one.names)),
+            lambda one: self._effects.rename(one.made, one.path),
+        )
+        for step in steps:
+            for number, one in enumerate(results):
+                if errors[number] is None:
+                    errors[number] = _error_of(step, one)
+        done = [one.path.parent for one, error in zip(results, errors, strict=True) if error is None]
+        synced = {folder: _error_of(self._effects.fsync_folder, folder) for folder in dict.fromkeys(done)}
+        return [error or synced.get(one.path.parent) for one, error in zip(results, errors, strict=True)]
+
     def _bring_to_disk(self, made: Path, names: list[str]) -> None:
         if len(names) > FSYNC_EACH:
             self._effects.sync_disk_of(made)
             return
         folders = {made}
         for name in names:
-            place = made / name
-            descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            place = f"{made}/{name}"
+            descriptor = os.open(place, _FILE)
             try:
                 self._effects.fsync(descriptor, name)
             finally:
                 os.close(descriptor)
-            folders.update(parent for parent in place.parents if parent.is_relative_to(made))
+            if "/" in name:
+                folders.update(made / parent for parent in Path(name).parents)
         for folder in folders:
             self._effects.fsync_folder(folder)
 
@@ -158,4 +176,13 @@ class FileBlobs:
         self._effects.remove_tree(path)
 
 
+def _error_of(step: Callable[[_Of], object], what: _Of) -> OSError | None:
+    try:
+        step(what)
+    except OSError as err:
+        return err
+    return None
+
+
 _fits: type[Blobs] = FileBlobs
+_publishes: type[PublishesTogether] = FileBlobs

@@ -10,7 +10,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from fanfold.cli.wishes import Wish
@@ -22,6 +24,8 @@ from fanfold.settings import ENVIRONMENT_PREFIX, state_home
 LOCAL_ACCOUNT = "local"
 MANIFEST = ".fanfold-output.json"
 _DATABASE = "fanfold.db"
+_REMOVERS = 8
+_CROWD = 100
 _OURS = (".pending.json", ".fanfold-part")
 """Endings of what a delivery that was interrupted leaves; it is no output."""
 
@@ -77,10 +81,26 @@ def check_place(wish: Wish, output: Path, state: Path) -> None:
 def discard(state: Path) -> None:
     """Remove a run's state, so that it is there whole or not at all."""
     gone = state.with_suffix(".gone")
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
     with suppress(FileNotFoundError):
         state.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what may hold very many small folders. That waits for the disk most of all, so several wait at once; since
+    only one can take entries away from a folder, these are shared out first."""
+    crowd = [path for path in folder.glob("jobs/*/results/*") if path.is_dir()]
+    if len(crowd) > _CROWD:
+        shares = [folder / f"share-{number}" for number in range(_REMOVERS)]
+        with suppress(OSError):  # what could not be shared out goes one by one
+            for share in shares:
+                share.mkdir(exist_ok=True)
+            for number, path in enumerate(crowd):
+                path.rename(shares[number % _REMOVERS] / str(number))
+        with ThreadPoolExecutor(_REMOVERS) as removers:
+            list(removers.map(partial(shutil.rmtree, ignore_errors=True), shares))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_done(wish: Wish, output: Path, state: Path) -> bool:

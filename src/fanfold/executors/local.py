@@ -22,13 +22,14 @@ from typing import Any
 
 from fanfold.effects import Effects
 from fanfold.errors import Broken
+from fanfold.executors.local_runner import SHORT_S, RunnerProcess
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking
 from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost
 from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
-from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder
+from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder, Told
 from fanfold.ports.platform import Rules
 from fanfold.ports.signals import Signal
 from fanfold.runner import messages
@@ -41,38 +42,7 @@ SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
 QUEUED_PER_SLOT = 64
-PACKED = 4
-"""A runner of short programs holds so many orders, so that none waits for a message."""
-
-SHORT_S = 0.05
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
-
-
-class _Runner:
-    """The server's side of one runner process."""
-
-    def __init__(self, name: str, process: subprocess.Popen[bytes], channel: socket.socket, heard: float) -> None:
-        self.name = name
-        self.process = process
-        self.channel = channel
-        self.heard = heard
-        self.buffer = b""
-        self.orders: dict[AttemptKey, RunOrder] = {}
-        self.cancelled: set[AttemptKey] = set()
-        self.kill_at: float | None = None
-        self.begun = heard
-        self.took_s = SHORT_S
-        self.done = 0
-        self.scratch: Path | None = None
-
-    @property
-    def order(self) -> RunOrder | None:
-        """The order it works on: the first of those it holds."""
-        return next(iter(self.orders.values()), None)
-
-    def takes(self) -> bool:
-        """Whether it may be given one more order: a second only where programs are short."""
-        return not self.orders or (self.took_s < SHORT_S and len(self.orders) < PACKED)
 
 
 _KEPT = (
@@ -118,7 +88,7 @@ class LocalExecutor:
         self._waiting: deque[RunOrder] = deque()
         self._cancelled: deque[AttemptKey] = deque()
         self._reports: deque[Report] = deque()
-        self._runners: list[_Runner] = []
+        self._runners: list[RunnerProcess] = []
         self._selector = selectors.DefaultSelector()
         self._nudge_in, self._nudge_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
@@ -204,6 +174,7 @@ class LocalExecutor:
         end_strays(JOB_ID, frozenset())
         for runner in self._runners:
             self._clear(runner)
+            os.close(runner.begun_file)
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
@@ -212,8 +183,6 @@ class LocalExecutor:
         """See `ports.executor`."""
         self._draining = True
         self._give_back_waiting()
-        with self._lock:
-            self._cancelled.extend(attempt for runner in self._runners for attempt in list(runner.orders)[1:])
         self._nudge()
 
     def _give_back_waiting(self) -> None:
@@ -222,14 +191,14 @@ class LocalExecutor:
             self._reports.extend(GivenBack(order.attempt, now) for order in self._waiting)
             self._waiting.clear()
 
-    def _dismiss(self, runner: _Runner) -> None:
+    def _dismiss(self, runner: RunnerProcess) -> None:
         """End a runner: an idle one at once, another kills its program when it finds its channel closed."""
         if not runner.orders:
             runner.process.kill()
         self._reports += [GivenBack(attempt, self._clock.now(), runner=runner.name) for attempt in runner.orders]
         runner.channel.close()
 
-    def _await_end(self, runner: _Runner) -> None:
+    def _await_end(self, runner: RunnerProcess) -> None:
         """Reap a dismissed runner; one that does not end is killed."""
         try:
             runner.process.wait(self._kill_grace_s + 1.0)
@@ -237,7 +206,7 @@ class LocalExecutor:
             runner.process.kill()
             runner.process.wait()
 
-    def _clear(self, runner: _Runner) -> None:
+    def _clear(self, runner: RunnerProcess) -> None:
         """Remove the folder that a runner worked in, once it is gone."""
         if runner.scratch is not None:
             with contextlib.suppress(OSError):  # what cannot be removed now is left to the next sweep
@@ -270,25 +239,28 @@ class LocalExecutor:
         self._pass_on_cancels()
         self._kill_overdue()
         self._hand_out()
+        self._recall()
 
     def _hire(self) -> None:
         """Start one more runner process."""
         ours, theirs = socket.socketpair()
+        begun = os.memfd_create("fanfold-begun")
         name = f"{self._post.name}-{self._names}"
         self._names += 1
         clock = f"{self._clock.now().isoformat()} {self._clock.monotonic()!r}"
-        arguments = [*self._command, str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock]
+        arguments = [str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock, str(begun)]
         environment = {key: value for key, value in os.environ.items() if key in _KEPT}
-        process = self._effects.spawn(arguments, environment, None, None, keep=(theirs.fileno(),))
+        command, kept = [*self._command, *arguments], (theirs.fileno(), begun)
+        process = self._effects.spawn(command, environment, None, None, keep=kept)
         theirs.close()
-        runner = _Runner(name, process, ours, self._clock.monotonic())
+        runner = RunnerProcess(name, process, ours, begun, self._clock.monotonic())
         self._selector.register(ours, selectors.EVENT_READ, runner)
         with self._lock:
             self._runners.append(runner)
         if self._post.storage is not None:
             self._say(runner, messages.storage_json(*self._post.storage))
 
-    def _hear(self, runner: _Runner) -> None:
+    def _hear(self, runner: RunnerProcess) -> None:
         try:
             data = runner.channel.recv(RECEIVE_BYTES)
         except ConnectionResetError:
@@ -298,37 +270,53 @@ class LocalExecutor:
             return
         runner.heard = self._clock.monotonic()
         found, runner.buffer = messages.split_lines(runner.buffer + data)
-        for message in found:
-            self._note(runner, message)
+        reports = [report for message in found if (report := self._noted(runner, message)) is not None]
+        ended = sum(not isinstance(report, Told) for report in reports)
+        if ended:
+            now = runner.heard
+            runner.took_s, runner.begun = (now - runner.begun) / ended, now
+        self._report(*reports)
 
-    def _note(self, runner: _Runner, message: messages.Message) -> None:
+    def _noted(self, runner: RunnerProcess, message: messages.Message) -> Report | None:
         match message["is"]:
             case "started":
-                self._report(messages.told_of(message))
+                return messages.told_of(message)
+            case "free":
+                runner.settle_up_to(messages.attempt_of(message["attempt"]))
+            case "given_back":
+                self._take_back(runner, [messages.attempt_of(attempt) for attempt in message["attempts"]])
             case "ended":
                 outcome = replace(messages.outcome_of(message), region=self._place.region)
                 with self._lock:
                     self._end_order(runner, outcome.attempt)
-                self._report(outcome)
+                return outcome
+        return None
 
-    def _end_order(self, runner: _Runner, attempt: AttemptKey) -> None:
+    def _take_back(self, runner: RunnerProcess, attempts: list[AttemptKey]) -> None:
+        """These were not begun: another runner may."""
+        with self._lock:
+            back = [runner.orders.pop(attempt) for attempt in attempts if attempt in runner.orders]
+        self._wait_again(runner, back)
+        runner.cancelled.difference_update(attempts)
+        runner.recalled = False
+
+    def _end_order(self, runner: RunnerProcess, attempt: AttemptKey) -> None:
         runner.orders.pop(attempt, None)
+        runner.settling.discard(attempt)
         runner.cancelled.discard(attempt)
         if not runner.cancelled:
             runner.kill_at = None
         runner.done += 1
-        now = self._clock.monotonic()
-        runner.took_s, runner.begun = now - runner.begun, now
 
-    def _report(self, report: Report) -> None:
-        with self._lock:
-            self._reports.append(report)
-        self._wake.wake()
+    def _report(self, *reports: Report) -> None:
+        if reports:
+            with self._lock:
+                self._reports.extend(reports)
+            self._wake.wake()
 
-    def _bury(self, runner: _Runner) -> None:
+    def _bury(self, runner: RunnerProcess) -> None:
         """A runner is gone: end what its program left, report the loss, hire another."""
         self._selector.unregister(runner.channel)
-        runner.channel.close()
         runner.process.kill()
         runner.process.wait()
         end_strays(JOB_ID, frozenset(other.process.pid for other in self._runners))
@@ -338,20 +326,36 @@ class LocalExecutor:
         if not self._draining:
             self._hire()
 
-    def _lose(self, runner: _Runner) -> None:
-        """Of the orders of a dead runner the first was under way; the others wait again."""
+    def _lose(self, runner: RunnerProcess) -> None:
+        """Of the orders of a dead runner the one that was begun last is lost. The programs of those before it had
+        ended, and what they made is gone with their runner: they are given back. Those after it wait again."""
         self._clear(runner)
-        order = runner.order
-        if order is None:
-            return
-        said = f"the runner died ({_status(runner.process.returncode)})"
-        lost = RunnerLost(order.attempt, self._clock.now(), runner=runner.name, region=self._post.region, message=said)
-        others = [other for other in list(runner.orders.values())[1:] if other.attempt not in runner.cancelled]
+        now, waiting, region = self._clock.now(), runner.not_begun(), self._post.region
+        begun = list(runner.orders)[: len(runner.orders) - len(waiting)]
+        runner.let_go()
+        lost: list[Report] = [GivenBack(one, now, runner=runner.name, region=region) for one in begun[:-1]]
+        if begun:
+            said = f"the runner died ({runner.end()})"
+            lost.append(RunnerLost(begun[-1], now, runner=runner.name, region=region, message=said))
+        self._report(*lost)
+        self._wait_again(runner, waiting)
+
+    def _wait_again(self, runner: RunnerProcess, orders: list[RunOrder]) -> None:
         with self._lock:
-            self._waiting.extendleft(reversed(others))
-        self._report(lost)
+            self._waiting.extendleft(order for order in reversed(orders) if order.attempt not in runner.cancelled)
         if self._draining:
             self._give_back_waiting()
+
+    def _recall(self) -> None:
+        """Have orders back that wait behind a program that is not short, while another runner has none; and all that
+        wait when nothing more is to be started."""
+        late = self._clock.monotonic() - 2 * SHORT_S
+        idle = not self._waiting and any(runner.is_free() for runner in self._runners)
+        for runner in self._runners:
+            behind = self._draining or (idle and runner.begun < late)
+            if behind and not runner.recalled and len(runner.orders) > 1 and runner.not_begun():
+                runner.recalled = True
+                self._say(runner, {"do": "give_back"})
 
     def _pass_on_cancels(self) -> None:
         while self._cancelled:
@@ -379,22 +383,18 @@ class LocalExecutor:
                     return
                 order = self._waiting.popleft()
                 runner = next((one for one in ready if one.name != order.avoid_runner), ready[0])
-                if not runner.orders:
+                if runner.is_free():
                     runner.begun = self._clock.monotonic()
                 runner.orders[order.attempt] = order
                 root = self._post.storage[1] if self._post.storage else Path("/")
                 runner.scratch = Path(root, order.scratch, place_of(runner.name, runner.process.pid))
             self._say(runner, messages.order_json(order))
 
-    def _say(self, runner: _Runner, message: messages.Message) -> None:
+    def _say(self, runner: RunnerProcess, message: messages.Message) -> None:
         try:
             runner.channel.sendall(messages.line(message))
         except (BrokenPipeError, ConnectionResetError):
             return  # its end is read from the same socket next
-
-
-def _status(code: int | None) -> str:
-    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 _fits: type[Executor] = LocalExecutor

@@ -187,8 +187,9 @@ class Workspace:
         self.effects = effects
 
     def at_work(self) -> Iterator[Path]:
-        """The folders that attempts work in, and those that were left; each is named `<job>.<attempt>`."""
-        return self.scratch.glob("*/*/*")
+        """The folders that attempts work in, and those that were left; each is named `<job>.<attempt>`. What a runner
+        keeps for its next attempt begins with a dot."""
+        return (path for path in self.scratch.glob("*/*/*") if not path.name.startswith("."))
 
     def sweep_scratch(self, working: frozenset[str]) -> int:
         """Remove what attempts that do not work left; says how many. A runner that is just dying may still write into

@@ -25,6 +25,7 @@ ASIDE = "fanfold-server"
 PERIOD_US = 100_000
 _OURS = re.compile(r"fanfold-([0-9]+)-[0-9]+")
 _PATIENCE_S = 2.0
+_FILE_BYTES = 64 * 1024
 _numbers = itertools.count()
 
 
@@ -135,6 +136,7 @@ class Group:
         self._limit("pids", processes)
         self._limit("cpu", cores)
         self.processes = processes
+        self._files: dict[Path, int] = {}
         self._seen = (0, 0)
         self._used_before_s = 0.0
 
@@ -197,17 +199,28 @@ class Group:
         if self._account is None:
             return 0.0
         if self.version == 1:
-            return int((_words(self._account / "cpuacct.usage") or ["0"])[0]) / 1e9
-        words = _words(self._account / "cpu.stat")
-        return int(words[words.index("usage_usec") + 1]) / 1e6 if "usage_usec" in words else 0.0
+            return int((self._said(self._account / "cpuacct.usage") or [b"0"])[0]) / 1e9
+        words = self._said(self._account / "cpu.stat")
+        return int(words[words.index(b"usage_usec") + 1]) / 1e6 if b"usage_usec" in words else 0.0
 
     def _count(self, controller: str, file: str, key: str) -> int:
         folder = self._folders.get(controller)
-        words = _words(folder / file) if folder is not None else []
-        return int(words[words.index(key) + 1]) if key in words else 0
+        words = self._said(folder / file) if folder is not None else []
+        return int(words[words.index(key.encode()) + 1]) if key.encode() in words else 0
+
+    def _said(self, path: Path) -> list[bytes]:
+        """The words in a file of the group, which stays open: it is asked for every program."""
+        try:
+            if path not in self._files:
+                self._files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.pread(self._files[path], _FILE_BYTES, 0).split()
+        except OSError:
+            return []
 
     def remove(self) -> None:
         """Remove the group; its processes have been killed and may still be on their way out."""
+        while self._files:
+            os.close(self._files.popitem()[1])
         give_up = time.monotonic() + _PATIENCE_S
         for folder in self._all:
             while not _removed(folder) and time.monotonic() < give_up:

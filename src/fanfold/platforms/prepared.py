@@ -58,7 +58,8 @@ class Prepared:
         self.channel = ours
         self.pid = self._process.pid
         self.group = how.group
-        walled = "sandbox" if how.setup["own_pids"] else "no sandbox"
+        self.own_pids = bool(how.setup["own_pids"])
+        walled = "sandbox" if self.own_pids else "no sandbox"
         held = "no cgroup" if how.group is None else f"cgroup v{how.group.version}"
         self.isolation = f"{walled}, {held}"
         self.used_at = 0.0
@@ -213,7 +214,8 @@ class RunningProgram:
                 self._prepared.destroy()
         elif self._last:
             self._prepared.destroy()
-        self._end_others()
+        if not (self._prepared.own_pids and self._prepared.alive):  # else nothing that it left comes to its runner
+            self._end_others()
 
     def close(self) -> None:
         """The zygote may take the next program."""

@@ -8,13 +8,13 @@ rows decide: what is under an attempt's name is nobody's until that attempt's re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 GIB = 1024**3
 
@@ -46,6 +46,23 @@ class Blob:
     name: str
     size_bytes: int
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A folder that is to be published: where it was made, its path as blobs, and the names of its files."""
+
+    made: Path
+    path: Path
+    names: tuple[str, ...]
+
+
+@runtime_checkable
+class PublishesTogether(Protocol):
+    """A storage to which some results cost little more than one."""
+
+    def publish_all(self, results: Sequence[Publication]) -> list[OSError | None]:
+        """As `Blobs.publish` for each; what went wrong with each, None where it lasts."""
 
 
 class Blobs(Protocol):

@@ -1,9 +1,10 @@
-"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON> <its server's clock>`: a local runner;
-started by the local executor."""
+"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON> <its server's clock> <file>`: a local
+runner; started by the local executor. In the file is left which attempt was begun last."""
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import socket
 import sys
@@ -24,12 +25,13 @@ def serve(arguments: list[str], effects: Effects) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets of programs
     adopt_orphans()
     step_aside()
-    channel = socket.socket(fileno=descriptor)
+    channel, begun = socket.socket(fileno=descriptor), int(arguments[5])
     channel.set_inheritable(False)
+    os.set_inheritable(begun, False)
     clock = SteadyClock(arguments[4])
     rules = Rules(**json.loads(arguments[3]))
     platform = ChosenPlatform(effects, clock, rules)
-    RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules).serve()
+    RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules, begun=begun).serve()
 
 
 if __name__ == "__main__":

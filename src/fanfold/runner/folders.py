@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fanfold.ports.executor import RunOrder
 
+IN, OUT, TEMPORARY = "in", "out", "tmp"
+
 
 @dataclass(frozen=True, slots=True)
 class Folders:
@@ -35,9 +37,9 @@ def folders_of(order: RunOrder, place: str, root: Path = Path("/")) -> Folders:
     return Folders(
         ground,
         scratch,
-        scratch / "in",
-        scratch / "out",
-        scratch / "tmp",
+        scratch / IN,
+        scratch / OUT,
+        scratch / TEMPORARY,
         job / "results" / name,
         job / "logs",
     )

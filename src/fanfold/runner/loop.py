@@ -1,4 +1,5 @@
-"""The loop of a local runner: orders come in on a socket, one runs at a time, reports go out.
+"""The loop of a local runner: orders come in on a socket, one runs at a time, reports go out. What became of those that
+ended is settled beside it, while the next one runs.
 
 Everything waits in one place (a selector over the socket, the program's output and its end), so a cancel or the end of
 the server is seen at once. When the server is gone, the program is killed and the runner ends.
@@ -13,6 +14,7 @@ import signal
 import socket
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from fanfold.effects import Effects
@@ -26,7 +28,9 @@ from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
 from fanfold.runner.disk_use import CacheWatches
 from fanfold.runner.run import Run
+from fanfold.runner.settling import Settler
 from fanfold.runner.storage import at_rest_here, storage_at
+from fanfold.runner.workplaces import Workplaces
 
 BEAT_S = 0.5
 RECEIVE_BYTES = 1 << 20
@@ -45,7 +49,9 @@ class RunnerLoop:
         kill_grace_s: float,
         *,
         rules: Rules,
+        begun: int | None = None,
     ) -> None:
+        """`begun` is a file, in which its server reads after its death which attempt it began last."""
         self._channel = channel
         self._name = name
         self._platform = platform
@@ -54,6 +60,9 @@ class RunnerLoop:
         self._kill_grace_s = kill_grace_s
         self._rules = rules
         self._caches = CacheWatches(rules.max_cache_bytes, rules.max_files, clock)
+        self._begun = begun
+        self._workplaces = Workplaces(effects)
+        self._settler = Settler(self._report, self._break)
         self._selector = selectors.DefaultSelector()
         self._buffer = b""
         self._blobs = at_rest_here(effects)
@@ -76,6 +85,8 @@ class RunnerLoop:
             self._on_time()
             self._start_next()
         self._end()
+        if self._settler.broken is not None:
+            raise self._settler.broken
 
     def _wait_s(self) -> float:
         until_beat = max(0.0, self._beat_at - self._clock.monotonic())
@@ -92,6 +103,8 @@ class RunnerLoop:
             if self._run is not None and self._run.running is not None:
                 self._run.on_beat()
             self._platform.tidy()
+            if self._run is None and not self._waiting:
+                self._workplaces.drop()
 
     def _tell_start(self) -> None:
         """Say once that a program runs; one that ends before the next beat tells it with its end."""
@@ -120,6 +133,10 @@ class RunnerLoop:
                 self._waiting.append(messages.order_of(message))
             case "cancel":
                 self._cancel(messages.attempt_of(message["attempt"]))
+            case "give_back":
+                back = [messages.attempt_json(order.attempt) for order in self._waiting]
+                self._waiting.clear()
+                self._say({"is": "given_back", "attempts": back})
             case "end":
                 self._open = False
 
@@ -139,11 +156,13 @@ class RunnerLoop:
         while self._run is None and self._waiting and self._open:
             run = self._new_run(self._waiting.popleft())
             self._run, self._told_start = run, False
+            if self._begun is not None:
+                os.pwrite(self._begun, messages.mark_of(run.order.attempt), 0)
             run.begin(self._listen)
             if run.running is None:
                 run.clean()
                 self._run = None
-                self._report(run)
+                self._report([run])
             else:
                 self._selector.register(run.running.output(), selectors.EVENT_READ, self._on_output)
                 self._selector.register(run.running.ended_fd(), selectors.EVENT_READ, self._on_end)
@@ -159,6 +178,7 @@ class RunnerLoop:
             rules=self._rules,
             blobs=self._blobs,
         )
+        run.work_at(self._workplaces)
         if contract.USER_CACHE_DIR in order.env:
             run.watch(self._caches.of(str(self._blobs.at(order.env[contract.USER_CACHE_DIR]))))
         return run
@@ -185,27 +205,32 @@ class RunnerLoop:
         for descriptor in (run.running.output(), run.running.ended_fd()):
             if descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
-        ended = run.take_end()
         self._run = None
-        if run.settles_soon() and not (self._waiting and self._waiting[0].fetches):
-            self._start_next()  # its program runs while this one's result is brought to disk
-        run.settle(ended)
-        self._report(run)
+        self._settler.add(run, run.take_end())
+        if not self._waiting:
+            self._say({"is": "free", "attempt": messages.attempt_json(run.order.attempt)})
 
-    def _report(self, run: Run) -> None:
-        if run.outcome is not None:
+    def _report(self, runs: Sequence[Run]) -> None:
+        """Tell how attempts ended; called by the settler, too."""
+        ended = [run for run in runs if run.outcome is not None]
+        for run in ended:
             self._effects.about_to("report", run.order.attempt.name)
-            self._say(messages.outcome_json(run.outcome))
+        self._say(*(messages.outcome_json(run.outcome) for run in ended if run.outcome is not None))
+
+    def _break(self) -> None:
+        """End: what settles results is broken."""
+        self._channel.shutdown(socket.SHUT_RDWR)
 
     def _beat(self) -> None:
         """Say that this process lives, also while its loop copies, hashes or syncs for longer than a lease."""
         while not self._ended.wait(BEAT_S):
             self._say({"is": "beat"})
 
-    def _say(self, message: messages.Message) -> None:
+    def _say(self, *said: messages.Message) -> None:
+        data = b"".join(map(messages.line, said))
         try:
             with self._speaking:
-                self._channel.sendall(messages.line(message))
+                self._channel.sendall(data)
         except OSError:  # the server is gone: the loop reads its end from the same socket
             self._open = False
 
@@ -214,6 +239,8 @@ class RunnerLoop:
         if self._run is not None and self._run.running is not None:
             self._run.running.kill()
             self._run.clean()
+        self._settler.close()
+        self._workplaces.drop()
         self._platform.close()
         self._ended.set()
         self._channel.close()

@@ -1,7 +1,12 @@
 """What a server and its runners say to each other: JSON, one message a line.
 
 To a runner:   {"do": "use", ...storage} · {"do": "run", ...order} · {"do": "cancel", "attempt": [...]} · {"do": "end"}
+               {"do": "give_back"}
 From a runner: {"is": "ready"} · {"is": "beat"} · {"is": "started", ...} · {"is": "ended", ...outcome}
+               {"is": "free", "attempt": [...]} · {"is": "given_back", "attempts": [...]}
+
+"free" says that an attempt's program has ended and no order waits; what became of it follows when it is on disk.
+"give_back" asks for all orders that were not begun; the answer names them.
 """
 
 from __future__ import annotations
@@ -42,6 +47,19 @@ def attempt_json(key: AttemptKey) -> list[Any]:
 def attempt_of(data: list[Any]) -> AttemptKey:
     """An attempt's key from its JSON."""
     return AttemptKey(TaskKey(data[0], Role(data[1]), data[2]), data[3])
+
+
+MARK_BYTES = 256
+
+
+def mark_of(key: AttemptKey) -> bytes:
+    """An attempt's key, as a runner leaves it in a file where it is found after its death."""
+    return json.dumps(attempt_json(key)).encode().ljust(MARK_BYTES)
+
+
+def marked(data: bytes) -> AttemptKey | None:
+    """Whose mark this is; None where there is none."""
+    return attempt_of(json.loads(data)) if data.strip(b"\0 ") else None
 
 
 _ORDER_PLAIN = (

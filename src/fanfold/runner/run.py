@@ -14,6 +14,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ from pathlib import Path
 from fanfold.effects import DISK_IS_FULL, Effects
 from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs import contract
+from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.failures import cause_of
-from fanfold.jobs.models import ResultManifest, Usage
+from fanfold.jobs.models import ResultManifest, Role, Usage
 from fanfold.jobs.secrets import Masker
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.ports.blobs import Blobs
@@ -32,18 +34,11 @@ from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Wal
 from fanfold.runner.disk_use import DiskWatch, Use, size_text
 from fanfold.runner.folders import folders_of, place_of
 from fanfold.runner.logs import AttemptLog
-from fanfold.runner.staging import (
-    BadResult,
-    ChunkChanged,
-    SourceAway,
-    Staged,
-    TooLarge,
-    is_small,
-    stage_in,
-    stage_out,
-)
+from fanfold.runner.settling import settle
+from fanfold.runner.staging import ChunkChanged, SourceAway, Staged, stage_in
 from fanfold.runner.storage import at_rest_here
 from fanfold.runner.verdict import why_failed
+from fanfold.runner.workplaces import PARAMS, Workplace, Workplaces
 
 READ_BYTES = 256 * 1024
 CACHES = (contract.SHARED_CACHE_DIR, contract.USER_CACHE_DIR)
@@ -66,7 +61,7 @@ class Run:
         blobs: Blobs | None = None,
     ) -> None:
         self.order = order
-        self._blobs = blobs or at_rest_here(effects)
+        self.blobs = blobs or at_rest_here(effects)
         self.started_at: datetime | None = None
         self.outcome: Outcome | None = None
         self.running: Running | None = None
@@ -75,11 +70,14 @@ class Run:
         self._clock = clock
         self._runner = runner
         self._kill_grace_s = kill_grace_s
-        self._rules = rules or Rules()
-        self._folders = folders_of(order, place_of(runner, os.getpid()), self._blobs.root)
+        self.rules = rules or Rules()
+        self.folders = folders_of(order, place_of(runner, os.getpid()), self.blobs.root)
         self._mask = Masker(order.secrets.values())
-        self._log = AttemptLog(self._folders.logs, order.attempt.name, clock, effects, self._mask)
+        self._log = AttemptLog(self.folders.logs, order.attempt.name, clock, effects, self._mask)
+        self._workplaces: Workplaces | None = None
+        self._workplace: Workplace | None = None
         self._given = Staged()
+        self._ended_at: datetime | None = None
         self._package = order.package
         self._memory_bytes = 0
         self._deadline = 0.0
@@ -90,6 +88,10 @@ class Run:
         self._limit: tuple[Reason, str] | None = None
         self._watches: list[DiskWatch] = []
 
+    def work_at(self, workplaces: Workplaces) -> None:
+        """Use folders that earlier attempts worked in."""
+        self._workplaces = workplaces
+
     def watch(self, watch: DiskWatch) -> None:
         """End the program too when this tells that a limit was passed."""
         self._watches.append(watch)
@@ -99,19 +101,19 @@ class Run:
         is called again and again, and may `stop` it."""
         try:
             self._make_folders()
-            self._package = str(self._blobs.program(self._blobs.at(self.order.package)))
+            self._package = str(self.blobs.program(self.blobs.at(self.order.package)))
             unwanted = partial(self._unwanted, listen)
-            self._given = stage_in(self.order, self._folders.reads, self._effects, unwanted, self._blobs)
+            self._given = stage_in(self.order, self.folders.reads, self._effects, unwanted, self.blobs)
             if self._why is None:
                 self.running = self._platform.start(self._program())
         except ChunkChanged as err:
-            self._fail(Reason.CHUNK_CHANGED, str(err), final=True)
+            self.fail(Reason.CHUNK_CHANGED, str(err), final=True)
         except SourceAway as err:
-            self._fail(Reason.SOURCE_UNAVAILABLE, str(err))
+            self.fail(Reason.SOURCE_UNAVAILABLE, str(err))
         except OutOfSpace as err:
-            self._fail(Reason.DISK_FULL, str(err))
+            self.fail(Reason.DISK_FULL, str(err))
         except Unavailable as err:
-            self._give_back(err)
+            self.give_back(err)
         except OSError as err:
             self._cannot_start(err)
         else:
@@ -126,24 +128,29 @@ class Run:
         self.watch(self._watch_of_its_own())
 
     def _watch_of_its_own(self) -> DiskWatch:
-        rules, given = self._rules, Use(self._given.size_bytes, self._given.entries)
-        return DiskWatch(self._folders.scratch, rules.max_disk_bytes, rules.max_files, self._clock, given=given)
+        rules, given = self.rules, Use(self._given.size_bytes, self._given.entries)
+        return DiskWatch(self.folders.scratch, rules.max_disk_bytes, rules.max_files, self._clock, given=given)
 
     def _unwanted(self, listen: Callable[[], None]) -> bool:
         listen()
         return self._why is not None
 
     def _make_folders(self) -> None:
-        if self._folders.scratch.exists():
-            self._effects.remove_tree(self._folders.scratch)
-        self._effects.make_folder(self._folders.reads)
-        if self._blobs.at_once > 1:  # here nobody made the job's folder before
-            self._effects.make_folder(self._folders.logs)
-        self._folders.writes.mkdir()
-        self._folders.temporary.mkdir()
+        """Of a chunk's attempt those of an earlier one, where there are any."""
+        order = self.order
+        if self.blobs.at_once > 1:  # here nobody made the job's folder before
+            self._effects.make_folder(self.folders.logs)
+        if self._workplaces is None or order.attempt.task.role is not Role.APP or order.image:
+            Workplaces(self._effects).made(self.folders.scratch)
+            return
+        over_chunk = all(
+            isinstance(item.chunk, RangeChunk) and item.chunk.location and not item.chunk.stored and not item.request
+            for item in order.inputs
+        )
+        self._workplace = self._workplaces.take(self.folders.scratch, over_chunk=over_chunk)
 
     def _program(self) -> Program:
-        order, folders = self.order, self._folders
+        order, folders = self.order, self.folders
         entry = str(Path(self._package, order.entrypoint))
         own = tuple(str(folder) for folder in (folders.reads, folders.writes, folders.temporary))
         env = self._environment()
@@ -157,7 +164,7 @@ class Run:
             trusted=order.trusted,
             reads=(self._package, *([shared] if shared else [])),
             writes=(user,) if user else (),
-            ground=str(self._folders.ground),
+            ground=str(self.folders.ground),
             interpreter=order.interpreter,
             entry=entry if order.interpreter and entry.endswith(".py") else "",
             preload=order.preload,
@@ -171,9 +178,8 @@ class Run:
     def _environment(self) -> dict[str, str]:
         """Everything the program sees: the contract, and what any program needs to start. Nothing of the server's."""
         shape = contract.FOLDERS[self.order.attempt.task.role]
-        params = self._folders.scratch / "params.json"
-        params.write_text(self.order.params, encoding="utf-8")
-        temporary = str(self._folders.temporary)
+        params = self._params_file()
+        temporary = str(self.folders.temporary)
         base = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary, "PYTHONUNBUFFERED": "1"}
         return {
             **self.order.secrets,
@@ -183,19 +189,28 @@ class Run:
             **self.order.env,
             **{name: self._cache(name) for name in CACHES if name in self.order.env},
             **self._index(),
-            **{name: str(self._folders.reads) for name in shape.reads},
-            shape.writes: str(self._folders.writes),
-            contract.PARAMS_FILE: str(params),
+            **{name: str(self.folders.reads) for name in shape.reads},
+            shape.writes: str(self.folders.writes),
+            contract.PARAMS_FILE: params,
             **({} if len(self.order.params) > contract.MAX_PARAMS_BYTES else {shape.params: self.order.params}),
         }
+
+    def _params_file(self) -> str:
+        """Where the params are, written unless they are there."""
+        place, params = f"{self.folders.scratch}/{PARAMS}", self.order.params
+        if self._workplace is None or self._workplace.params != params:
+            Path(place).write_text(params, encoding="utf-8")
+        if self._workplace is not None:
+            self._workplace = replace(self._workplace, params=params)
+        return place
 
     def _index(self) -> dict[str, str]:
         """The results index of an assembler, as a copy among its own folders."""
         if contract.RESULTS_INDEX not in self.order.env:
             return {}
-        index = self._folders.scratch / "index.json"
+        index = self.folders.scratch / "index.json"
         with (
-            self._blobs.open(self._blobs.at(self.order.env[contract.RESULTS_INDEX])) as source,
+            self.blobs.open(self.blobs.at(self.order.env[contract.RESULTS_INDEX])) as source,
             index.open("wb") as copy,
         ):
             shutil.copyfileobj(source, copy)
@@ -206,7 +221,7 @@ class Run:
         told = self.order.env.get(name, "")
         if not told or Path(told).is_absolute():
             return told
-        place = self._blobs.at(told)
+        place = self.blobs.at(told)
         self._effects.make_folder(place)
         return str(place)
 
@@ -223,8 +238,8 @@ class Run:
         except BlockingIOError:
             return False
         self._log.feed(data)
-        if self._log.printed_bytes > self._rules.max_log_bytes and not self.order.trusted:
-            self._end_for(Reason.LOG_LIMIT, f"it printed too much (limit {size_text(self._rules.max_log_bytes)})")
+        if self._log.printed_bytes > self.rules.max_log_bytes and not self.order.trusted:
+            self._end_for(Reason.LOG_LIMIT, f"it printed too much (limit {size_text(self.rules.max_log_bytes)})")
         return bool(data)
 
     def on_beat(self) -> None:
@@ -266,13 +281,14 @@ class Run:
 
     def on_end(self) -> None:
         """The program has ended: take its end, publish or drop its result, and clean up."""
-        self.settle(self.take_end())
+        settle([(self, self.take_end())])
 
     def take_end(self) -> Ended:
         """End what the program left behind and take its last words; afterwards another one may be started."""
         assert self.running is not None
         ended = self.running.reap()
         self._has_ended = True
+        self._ended_at = self._clock.now()
         self._ran_s = self._clock.monotonic() - self._deadline + self.order.timeout_s
         self.running.kill()  # first: an orphan that goes on printing would have the last word for ever
         while self.on_output():
@@ -282,61 +298,40 @@ class Run:
         self._log.close()
         return ended
 
-    def settles_soon(self) -> bool:
-        """Whether `settle` takes but a moment: meanwhile nobody reads what another program prints."""
-        return is_small(self._folders.writes)
-
-    def settle(self, ended: Ended) -> None:
-        """Publish or drop what it made, and clean up."""
-        self._judge(ended)
-        self.clean()
-
     def clean(self) -> None:
-        """Bring its log to rest, and remove its scratch folder."""
+        """Bring its log to rest, and remove its scratch folder or leave it to the next attempt."""
         with contextlib.suppress(Unavailable):  # then it stays on this machine's disk
             for file in self._log.files:
-                self._blobs.take(file)
+                self.blobs.take(file)
         with contextlib.suppress(OutOfSpace):
-            self._effects.remove_tree(self._folders.scratch)
+            if self._workplaces is not None and self._workplace is not None and isinstance(self.outcome, Succeeded):
+                self._workplaces.give_back(self._workplace)
+            else:
+                self._effects.remove_tree(self.folders.scratch)
 
-    def _judge(self, ended: Ended) -> None:
+    def judge(self, ended: Ended) -> bool:
+        """Tell what its end means; says whether it ended well, so that its result decides."""
         if self._why in (Reason.ABORTED, Reason.GIVEN_BACK):
-            self.outcome = GivenBack(self.order.attempt, self._clock.now(), self._usage(ended), self.started_at)
+            self.outcome = GivenBack(self.order.attempt, self._time_of_end(), self._usage(ended), self.started_at)
         elif self._why is Reason.TIMED_OUT:
-            self._fail(Reason.TIMED_OUT, f"it ran longer than its limit of {self.order.timeout_s:g} s", ended)
+            self.fail(Reason.TIMED_OUT, f"it ran longer than its limit of {self.order.timeout_s:g} s", ended)
         elif self._limit is not None:
-            self._fail(*self._limit, ended)
+            self.fail(*self._limit, ended)
         elif ended.start_errno:
             self._cannot_start(OSError(ended.start_errno, os.strerror(ended.start_errno)))
-        elif failed := why_failed(ended, cause_of(self._log.tail), self._rules, self.order.device.memory_bytes):
-            self._fail(failed[0], self._with_last_words(failed[1]), ended)
-        else:
-            self._publish(ended)
+        elif failed := why_failed(ended, cause_of(self._log.tail), self.rules, self.order.device.memory_bytes):
+            self.fail(failed[0], self._with_last_words(failed[1]), ended)
+        return self.outcome is None
 
-    def _publish(self, ended: Ended) -> None:
-        try:
-            manifest = self._staged_out()
-        except TooLarge as err:
-            self._fail(Reason.DISK_LIMIT, str(err), ended)
-        except BadResult as err:
-            self._fail(Reason.BAD_RESULT, str(err), ended)
-        except OutOfSpace as err:
-            self._fail(Reason.DISK_FULL, str(err), ended)
-        except Unavailable as err:
-            self._give_back(err, ended)
-        except OSError as err:
-            self._fail(*_untaken(err), ended)
-        else:
-            usage = self._usage(ended, manifest.size_bytes)
-            self.outcome = Succeeded(
-                self.order.attempt, self._clock.now(), usage, self.started_at, self._runner, result=manifest
-            )
+    def succeed(self, result: ResultManifest, ended: Ended) -> None:
+        """Its result is on disk under its name."""
+        order, at, usage = self.order, self._time_of_end(), self._usage(ended, result.size_bytes)
+        self.outcome = Succeeded(order.attempt, at, usage, self.started_at, self._runner, result=result)
 
-    def _staged_out(self) -> ResultManifest:
-        most = None if self.order.trusted else self._rules.max_disk_bytes
-        return stage_out(self._folders.writes, self._folders.published, self._blobs, self.order.hash_results, most)
+    def _time_of_end(self) -> datetime:
+        return self._ended_at or self._clock.now()
 
-    def _give_back(self, err: Unavailable, ended: Ended | None = None) -> None:
+    def give_back(self, err: Unavailable, ended: Ended | None = None) -> None:
         """The job storage was away for longer than a runner waits: that is no failure of the program."""
         self._log.feed(f"[the attempt was given back: {err}]\n".encode())
         self._log.close()
@@ -354,10 +349,11 @@ class Run:
         ran_us = max(0, round(self._ran_s * 1_000_000))
         return Usage(ended.cpu_s, memory, self._given.size_bytes, bytes_out, ended.isolation, ran_us)
 
-    def _fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
+    def fail(self, reason: Reason, message: str, ended: Ended | None = None, *, final: bool = False) -> None:
+        """It ended for this reason."""
         self.outcome = ProgramFailed(
             attempt=self.order.attempt,
-            at=self._clock.now(),
+            at=self._time_of_end(),
             usage=self._usage(ended),
             started_at=self.started_at,
             runner=self._runner,
@@ -370,7 +366,7 @@ class Run:
 
     def _cannot_start(self, err: OSError) -> None:
         if err.errno in DISK_IS_FULL:
-            self._fail(Reason.DISK_FULL, f"the disk that holds '{self._folders.scratch}' is full; free some space")
+            self.fail(Reason.DISK_FULL, f"the disk that holds '{self.folders.scratch}' is full; free some space")
             return
         entry = self.order.entrypoint
         said = {
@@ -379,10 +375,4 @@ class Run:
             errno.ENOEXEC: f"'{entry}' is neither a Python file nor starts with a line like #!/bin/sh",
         }
         message = said.get(err.errno or 0, f"'{entry}' could not be started: {err}")
-        self._fail(Reason.CANNOT_START, message, final=err.errno in said)
-
-
-def _untaken(err: OSError) -> tuple[Reason, str]:
-    """Why a result could not be published: a full disk, or what the program did to its folder."""
-    reason = Reason.DISK_FULL if err.errno in DISK_IS_FULL else Reason.BAD_RESULT
-    return reason, f"the result cannot be taken: {err}"
+        self.fail(Reason.CANNOT_START, message, final=err.errno in said)

@@ -8,9 +8,7 @@ is told; then, elsewhere, the commit decides who won.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import math
 import os
 import stat
 from collections import deque
@@ -33,11 +31,9 @@ INLINE_FILES = 100
 MANIFEST_FILE = ".fanfold-manifest.jsonl"
 """Lists the files of a result with more than INLINE_FILES, one JSON array [path, size_bytes, sha256] a line."""
 
-SMALL_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_PATH_BYTES = 1024
 FOLDER_MODE = 0o755
-_SMALL_FILES = 64
 _READ_BYTES = 1 << 20
 
 
@@ -194,19 +190,36 @@ def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
     try:
         if etag_of(os.fstat(source)) != chunk.etag:
             raise ChunkChanged(f"the source '{chunk.location}' was changed after it was split")
-        with enough_space(place), open(place, "wb", buffering=0) as target:
-            target.write(chunk.prefix)
+        with enough_space(place), open(place, "wb", buffering=0, opener=_over) as target:
+            if chunk.prefix:
+                target.write(chunk.prefix)
             copy_bytes(source, target.fileno(), chunk.offset, chunk.length)
-            target.write(chunk.suffix)
+            if chunk.suffix:
+                target.write(chunk.suffix)
+            if os.fstat(target.fileno()).st_size > chunk.size_bytes:  # an earlier chunk was larger
+                target.truncate(chunk.size_bytes)
     finally:
         os.close(source)
 
 
-def stage_out(made: Path, published: Path, blobs: Blobs, hashed: bool, most_bytes: int | None = None) -> ResultManifest:
-    """Publish what a program left in `made` under its final name; safe against anything that may lie there.
+def _over(path: str, flags: int) -> int:
+    """Open a file to be written over, if it is there: emptied files may be brought to disk at once when closed."""
+    return os.open(path, flags & ~os.O_TRUNC | os.O_NOFOLLOW, 0o666)
 
-    Raises BadResult and publishes nothing where it holds a link, a special file or an unspeakable name; TooLarge where
-    its files have more than `most_bytes` together, holes counted; Unavailable where the job storage does not answer.
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A result that was looked at and may be published: what it is, and the names of its files."""
+
+    manifest: ResultManifest
+    names: tuple[str, ...]
+
+
+def take_result(made: Path, hashed: bool, most_bytes: int | None = None) -> Taken:
+    """Look at what a program left in `made`; safe against anything that may lie there.
+
+    Raises BadResult where it holds a link, a special file or an unspeakable name; TooLarge where its files have more
+    than `most_bytes` together, holes counted.
     """
     files = sorted(_Taking(hashed, most_bytes).files(made), key=lambda file: file.path)
     manifest = ResultManifest(len(files), sum(file.size_bytes for file in files), tuple(files))
@@ -215,26 +228,7 @@ def stage_out(made: Path, published: Path, blobs: Blobs, hashed: bool, most_byte
         _write_list(made, files)
         manifest = ResultManifest(manifest.count, manifest.size_bytes, None)
         names.append(MANIFEST_FILE)
-    blobs.publish(made, published, names)
-    return manifest
-
-
-def is_small(made: Path) -> bool:
-    """Whether a result is published in a moment: at most 64 files, no folders, 16 MiB."""
-    try:
-        folder = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        with os.scandir(folder) as entries:
-            sizes = [_size(entry) for entry in itertools.islice(entries, _SMALL_FILES + 1)]
-    finally:
-        os.close(folder)
-    return len(sizes) <= _SMALL_FILES and sum(sizes) <= SMALL_BYTES
-
-
-def _size(entry: os.DirEntry[str]) -> float:
-    return entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else math.inf
+    return Taken(manifest, tuple(names))
 
 
 def manifest_files(manifest: ResultManifest, published: Path, blobs: Blobs) -> Iterator[ResultFile]:
@@ -302,7 +296,7 @@ class _Taking:
         try:
             size = os.fstat(descriptor).st_size
             self._add(size)
-            if size >= _READ_BYTES:  # the disk works while the bytes are hashed
+            if size:  # the disk works while bytes are hashed and other results looked at
                 begin_writing(descriptor)
             return ResultFile(path, size, _sha256(descriptor) if self._hashed else "")
         finally:

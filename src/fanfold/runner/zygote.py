@@ -20,6 +20,7 @@ import resource
 import select
 import signal
 import sys
+import time
 import types
 
 TYPE_CHECKING = False
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from fanfold.runner import becoming
 else:
     becoming = types.ModuleType("becoming")
+
+CLEARLY_NS = 50_000_000
+"""A folder that changed so long before is seen to change again; clocks of file systems may tick as slowly as that."""
 
 OTHER_FILE = os.path.join(os.path.dirname(__file__), "becoming.py")
 
@@ -56,6 +60,7 @@ class Zygote:
         self.setup = self.order() or {}
         self.codes: dict[str, types.CodeType] = {}
         self.kept: dict[str, set[str]] = {}
+        self.untouched: dict[str, int] = {}
         self.prepared_us = 0
         self.pipes: tuple[int, int] | None = None
         self.worker: Worker | None = None
@@ -74,6 +79,9 @@ class Zygote:
             os.setresgid(*[self.setup["uid"]] * 3)
             os.setresuid(*[self.setup["uid"]] * 3)
         self.kept = {folder: set(os.listdir(folder)) for folder in self.setup["shared"]}
+        changed = {folder: os.stat(folder).st_ctime_ns for folder in self.setup["shared"]}
+        before = time.time_ns() - CLEARLY_NS
+        self.untouched = {folder: at for folder, at in changed.items() if at < before}
         os.umask(0o022)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if self.setup["entry"] and not self.warmed():
@@ -238,6 +246,9 @@ class Zygote:
     def clean(self) -> bool:
         """Empty the folders that all programs share; says whether they are empty and nothing else was left."""
         for folder, kept in self.kept.items():
+            if os.stat(folder).st_ctime_ns == self.untouched.get(folder):
+                continue
+            self.untouched.pop(folder, None)  # from now on times may be too coarse to tell
             for name in os.listdir(folder):
                 if name not in kept and not removed(os.path.join(folder, name)):
                     return False
@@ -282,10 +293,13 @@ IPC_LISTS = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
 
 def has_more_than_a_head(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
-            return file.read().count(b"\n") > 1
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        return os.read(descriptor, 4096).count(b"\n") > 1
+    finally:
+        os.close(descriptor)
 
 
 def removed(path: str) -> bool:
@@ -312,8 +326,9 @@ def limit(number: int, value: int) -> None:
 def raise_oom_score() -> None:
     """Where memory runs out the program goes, not the process that started it."""
     try:
-        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-            file.write(b"1000")
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, b"1000")
+        os.close(descriptor)
     except OSError:
         pass
 

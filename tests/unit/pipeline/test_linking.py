@@ -9,7 +9,7 @@ from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects
 from fanfold.jobs.models import ResultManifest
 from fanfold.pipeline.linking import ResultGone, link_result
-from fanfold.runner.staging import stage_out
+from tests.unit.runner.publishing import stage_out
 
 
 def published(place: Path, names: list[str]) -> ResultManifest:

@@ -16,15 +16,13 @@ from fanfold.runner.staging import (
     INLINE_FILES,
     MANIFEST_FILE,
     MAX_DEPTH,
-    SMALL_BYTES,
     BadResult,
     ChunkChanged,
     TooLarge,
-    is_small,
     manifest_files,
     stage_in,
-    stage_out,
 )
+from tests.unit.runner.publishing import stage_out
 
 
 @pytest.fixture
@@ -255,24 +253,6 @@ def test_a_hole_is_as_large_as_it_says(made: Path) -> None:
     with open(made / "hole", "wb") as file:
         file.truncate(1 << 24)
     assert stage_out(made, published(made), FileBlobs(Effects()), hashed=False).size_bytes == 1 << 24
-
-
-def test_a_result_of_few_small_files_is_small(tmp_path: Path) -> None:
-    for number in range(64):
-        (tmp_path / f"{number}").write_bytes(b"x")
-    assert is_small(tmp_path)
-    (tmp_path / "64").write_bytes(b"")
-    assert not is_small(tmp_path)
-
-
-def test_a_result_with_a_large_file_a_folder_or_a_link_is_not_small(tmp_path: Path) -> None:
-    for name in ("large", "folder", "link"):
-        (tmp_path / name).mkdir()
-    with open(tmp_path / "large" / "file", "wb") as file:
-        file.truncate(SMALL_BYTES + 1)
-    (tmp_path / "folder" / "inner").mkdir()
-    (tmp_path / "link" / "away").symlink_to(tmp_path)
-    assert [is_small(tmp_path / name) for name in ("large", "folder", "link", "gone")] == [False] * 4
 
 
 def test_a_result_larger_than_a_programs_folders_may_be_is_refused_before_it_is_read(tmp_path: Path) -> None:
