@@ -36,7 +36,7 @@ def shared_cluster(folder: Path, nodes: int) -> Iterator[TrialCluster]:
     cluster = TrialCluster(folder / "cluster", Effects())
     with _alone(folder) as users:
         if not any(node.process() for node in cluster.nodes()):
-            cluster.start(nodes, 1, MEMORY_BYTES, ("eu", "us"))
+            cluster.start(nodes, 4, 2 * MEMORY_BYTES, ("eu", "us"))
         users.add(os.getpid())
     try:
         yield cluster

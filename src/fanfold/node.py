@@ -1,7 +1,7 @@
 """What runs on a node of a cluster: the composition root of a worker there, as `wiring` is that of a server.
 
 A worker is a local executor at the other end of calls: the same runners, sandboxes and warm processes. It ends what it
-runs, and itself, where its server is not heard of for SERVERLESS_S: somebody else has that work by then.
+runs, and itself, where its server is not heard of for `serverless_s`: somebody else has that work by then.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import ray
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import MissingPart
-from fanfold.executors.local import LocalExecutor, Post
+from fanfold.executors.local import LocalExecutor
+from fanfold.executors.post import Post
 from fanfold.platforms import bubblewrap
 from fanfold.ports.executor import Report, RunOrder, Told
 from fanfold.ports.platform import Rules
 from fanfold.runner import messages
 from fanfold.signals import ThreadSignal
 
-SERVERLESS_S = 10.0
 LOOK_EVERY_S = 0.5
 GATHER_S = 0.005
 COUNT_BYTES = 8
@@ -57,6 +57,7 @@ class Worker:
         self._told_at = 0.0
         self._asked_at = time.monotonic()
         self._closed = False
+        self._serverless_s: float = config["serverless_s"]
         threading.Thread(target=self._watch, name="fanfold-serverless", daemon=True).start()
 
     def hello(self) -> bytes:
@@ -113,7 +114,7 @@ class Worker:
 
     def _watch(self) -> None:
         """Also seen by a process that stood still itself: on its first look the time is over."""
-        while time.monotonic() - self._asked_at < SERVERLESS_S:
+        while time.monotonic() - self._asked_at < self._serverless_s:
             time.sleep(LOOK_EVERY_S)
         self.close()
         os._exit(0)

@@ -69,6 +69,9 @@ class Settings:
     ray_auth: str = _said("token", "How the Ray cluster knows us: by 'token', or not at all: 'off'.")
     ray_namespace: str = _said("fanfold", "Name of this installation in the Ray cluster; each there has its own.")
     ray_region_label: str = _said("ray.io/region", "The label of Ray nodes that names their region.")
+    ray_node_folder: str = _said(
+        "", "Folder on the disk of each Ray node for work and copies, with job data in a bucket; default: as `state`."
+    )
     ray_slots: int = _said(0, "Most programs at a time on the Ray cluster; 0: as many as it has cores.")
     python: str = _said(sys.executable, "The interpreter that runs users' Python files.")
     environments: str = _said(

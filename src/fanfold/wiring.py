@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
-from fanfold.executors.local import RUNNER_COMMAND, Post
+from fanfold.executors.local import RUNNER_COMMAND
+from fanfold.executors.post import Post
 from fanfold.executors.ray import RayPlace
 from fanfold.executors.ray_cluster import TrialCluster
 from fanfold.jobs.blocks import Manifest
@@ -180,13 +181,19 @@ def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, run
         settings.kill_grace_s,
         command=runner,
         rules=rules_of(settings),
-        post=Post(region=settings.region, storage=(storage_of(settings, RUNNER_PATIENCE_S), settings.state)),
+        post=Post(
+            region=settings.region,
+            storage=(storage_of(settings, RUNNER_PATIENCE_S), settings.state),
+            clamp=settings.oversize == "clamp",
+        ),
     )
     return executor
 
 
 def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) -> Executor:
     """Workers on a cluster; each sees for itself whether there can be a sandbox on its node."""
+    own = settings.storage and settings.ray_node_folder  # without a bucket, nodes have the state folder in common
+    node_folder = Path(own) if own else settings.state
     trial = TrialCluster(state_home() / "cluster", effects)
     place = RayPlace(
         address=settings.ray_address or trial.address or "auto",
@@ -196,7 +203,7 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         or (str(trial.token_file) if trial.address and not settings.ray_address else ""),
         region_label=settings.ray_region_label,
         isolation=settings.isolation,
-        storage=(storage_of(settings, RUNNER_PATIENCE_S), settings.state),
+        storage=(storage_of(settings, RUNNER_PATIENCE_S), node_folder),
     )
     rules = rules_of(replace(settings, isolation="off"))
     executor_class = load(EXECUTORS, "ray", "executor")

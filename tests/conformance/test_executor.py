@@ -39,7 +39,7 @@ class Bench:
         self.folder = tmp_path / "job"
         self.scratch = tmp_path / "scratch"
         for part in ("results", "logs"):
-            (self.folder / part).mkdir(parents=True)
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
         made: Callable[..., Executor] = load(EXECUTORS, name, "executor")
         self.executor = made(SLOTS, Effects(), self.clock, self.wake, GRACE_S, **where)
         self.heard: list[Report] = []

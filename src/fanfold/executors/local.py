@@ -16,18 +16,18 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from fanfold.effects import Effects
 from fanfold.errors import Broken
 from fanfold.executors.local_runner import SHORT_S, RunnerProcess
+from fanfold.executors.post import Post
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking
 from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost
-from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder, Told
 from fanfold.ports.platform import Rules
@@ -50,15 +50,6 @@ _KEPT = (
     *("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
 )
 """What runners know of the server's environment; programs are given an environment of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """What runners' names begin with, this machine's region, where job data is at rest and the state folder here."""
-
-    name: str = "local"
-    region: str = ""
-    storage: tuple[BlobPlace, Path] | None = None
 
 
 class LocalExecutor:
@@ -116,7 +107,8 @@ class LocalExecutor:
 
     def offer(self, need: Need) -> Offer:
         """See `ports.executor`."""
-        return Offer(self._slots, lacking([self._place], need))
+        what = lacking([self._place], need)
+        return Offer(0 if what and not self._post.clamp else self._slots, what)
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """See `ports.executor`."""

@@ -54,7 +54,8 @@ _KEPT = ("PATH", "LANG", "HOME", "TMPDIR", "SSL_CERT_FILE")
 class RayPlace:
     """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
     ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
-    where job data is at rest, with a node's own folder for it."""
+    where job data is at rest, with a node's own folder for it. A worker that hears nothing of its server for
+    `serverless_s` ends its work."""
 
     address: str = "auto"
     namespace: str = "fanfold"
@@ -62,6 +63,7 @@ class RayPlace:
     region_label: str = "ray.io/region"
     isolation: str = "off"
     auth: str = "token"
+    serverless_s: float = 10.0
     storage: tuple[BlobPlace, Path] | None = None
 
 
@@ -94,7 +96,7 @@ class RayExecutor:
         self._reports: deque[Report] = deque()
         self._crew = Crew(clock, kill_grace_s)
         self._places: list[Place] = []
-        self._trouble = "is not connected yet"
+        self._trouble = "does not answer: is it up, and is the token its own?"
         self._name = secrets.token_hex(3)
         self._names = 0
         self._draining = self._closed = False
@@ -214,7 +216,7 @@ class RayExecutor:
         self._pass_on_cancels()
         with self._lock:
             told = self._crew.hand_out(self._waiting)
-            leave, kill = self._crew.to_leave(bool(self._waiting)), self._crew.overdue()
+            leave, kill = self._crew.to_leave(self._waiting), self._crew.overdue()
         for worker, orders in told:
             self._tell(worker, [messages.order_json(order) for order in orders])
         for worker in kill:
@@ -226,10 +228,10 @@ class RayExecutor:
 
     def _receive(self, wait_s: float) -> None:
         for key, _ in self._selector.select(timeout=wait_s):
-            if key.data is None:
-                os.read(self._nudge_in, 4096)
-            else:
+            if key.data is not None:
                 self._hear()
+            else:
+                os.read(self._nudge_in, 4096)
 
     def _build_bridge(self) -> None:
         """Start the process that speaks with Ray."""
@@ -261,8 +263,7 @@ class RayExecutor:
             self._end_bridge()
             self._bridge_at = self._clock.monotonic() + BRIDGE_AGAIN_S
             with self._lock:
-                self._trouble = self._trouble or "cannot be reached now"
-                self._places = []
+                self._trouble, self._places = self._trouble or "cannot be reached now", []
             return
         found, self._buffer = split(self._buffer + data)
         for header, body in found:
@@ -276,7 +277,7 @@ class RayExecutor:
                 with self._lock:
                     self._trouble = ""
                     self._places = [place_of(node, self._place.region_label) for node in header["nodes"]]
-                self._connected.set()
+                self._meet()
             case "broken":
                 with self._lock:
                     self._trouble = f"cannot be used: {header['why']}"
@@ -315,8 +316,14 @@ class RayExecutor:
         with self._lock:
             self._crew.heard(worker, reports, said)
             self._reports.extend(reports)
+        self._meet()
         if reports:
             self._wake.wake()
+
+    def _meet(self) -> None:
+        """The start may go on once the cluster is known, and what workers of an earlier process hold."""
+        if self._places and self._crew.all_met():
+            self._connected.set()
 
     def _lose(self, worker: RayWorker | None, why: str) -> None:
         """A worker is gone: what it ran is lost, what it had not begun counts as nothing."""
@@ -359,6 +366,7 @@ class RayExecutor:
                 "kill_grace_s": self._kill_grace_s,
                 "rules": asdict(self._rules),
                 "isolation": self._place.isolation,
+                "serverless_s": self._place.serverless_s,
                 "gpus": bool(need.device.gpus),
                 "storage": self._place.storage and messages.storage_json(*self._place.storage),
             }

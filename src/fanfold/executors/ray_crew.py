@@ -23,7 +23,7 @@ SILENT_S = 5.0
 GIVE_UP_S = 20.0
 """A worker not heard of for so long is ended: by then its attempts' leases are over."""
 
-IDLE_S = 60.0
+IDLE_S = 15.0
 """A worker without work is kept for so long, or until somebody else waits for its place."""
 
 YIELD_S = 0.3
@@ -45,7 +45,7 @@ class RayWorker:
         self.need = need
         self.slots = slots
         self.asked = True
-        self.leaving = False
+        self.leaving = self.yields = False
         self.since = self.heard = self.busy_at = now
         self.node = self.host = self.region = ""
         self.pid = 0
@@ -55,8 +55,13 @@ class RayWorker:
         self.held: frozenset[AttemptKey] = frozenset()
         self.known: set[AttemptKey] = set()
         self.rows: list[dict[str, Any]] = []
+        self.told = False
         self.took_s = LONG_S
         self.done = 0
+
+    def takes(self, now: float) -> bool:
+        """Whether it may be given orders."""
+        return not (self.asked or self.leaving or self.yields) and now - self.heard < SILENT_S
 
     def room(self) -> int:
         """How many more orders it should hold now."""
@@ -118,7 +123,7 @@ class Crew:
         if "holds" in said:
             worker.held = frozenset(map(messages.attempt_of, said["holds"]))
             worker.known |= worker.held
-            worker.rows = said["runners"]
+            worker.rows, worker.told = said["runners"], True
             for attempt in worker.held if worker.need is None else ():
                 worker.orders.setdefault(attempt, now)
         if worker.orders:
@@ -132,6 +137,10 @@ class Crew:
         worker.done += 1
         ahead = (1 + len(worker.orders)) / worker.slots
         worker.took_s += _SMOOTHING * ((now - given_at) / max(1.0, ahead) - worker.took_s)
+
+    def all_met(self) -> bool:
+        """Whether all that were found have told what they hold."""
+        return all(worker.need is not None or worker.told for worker in self._workers.values())
 
     def orders(self) -> int:
         """How many orders workers hold."""
@@ -190,7 +199,7 @@ class Crew:
         given: dict[str, tuple[RayWorker, list[RunOrder]]] = {}
         ready: dict[Need, list[RayWorker]] = {}
         for worker in self._workers.values():
-            if worker.need and not worker.asked and not worker.leaving and now - worker.heard < SILENT_S:
+            if worker.need and worker.takes(now):
                 ready.setdefault(worker.need, []).append(worker)
         for _ in range(len(waiting) if ready else 0):
             order = waiting.popleft()
@@ -224,16 +233,37 @@ class Crew:
                 total += slots
         return found
 
-    def to_leave(self, more: bool) -> list[RayWorker]:
+    def to_leave(self, waiting: Sequence[RunOrder]) -> list[RayWorker]:
         """Who is not needed any more, or is to make room for a worker that Ray finds no place for."""
         now = self._clock.monotonic()
         pressed = any(worker.asked and now - worker.since > YIELD_S for worker in self._workers.values())
+        self._choose_who_yields(waiting, now)
         leaving = []
         for worker in self:
-            if worker.asked or worker.orders or (worker.leaving and worker.need is not None):
+            if worker.asked or worker.orders or worker.leaving:
                 continue
             idle_s = now - worker.busy_at
-            if idle_s > IDLE_S or (pressed and idle_s > YIELD_S) or (worker.need is None and idle_s > YIELD_S):
+            met = worker.need is None and worker.told
+            if worker.yields or idle_s > IDLE_S or ((pressed or met) and idle_s > YIELD_S):
                 worker.leaving = True
                 leaving.append(worker)
         return leaving
+
+    def _choose_who_yields(self, waiting: Sequence[RunOrder], now: float) -> None:
+        """Where orders wait in vain for a place, workers for orders that came later get no more of them."""
+        first: dict[Need, int] = {}
+        for number, order in enumerate(waiting):
+            first.setdefault(order.need, number)
+        starved = [
+            worker
+            for worker in self._workers.values()
+            if worker.asked and worker.need in first and now - worker.since > STARVED_S
+        ]
+        for worker in self._workers.values():
+            worker.yields = worker.yields and bool(starved)
+        left = len(starved) - sum(worker.yields for worker in self._workers.values())
+        oldest = min((first[worker.need] for worker in starved if worker.need), default=0)
+        for worker in self._workers.values():
+            later = worker.need is not None and first.get(worker.need, len(waiting)) > oldest
+            if left > 0 and later and not (worker.asked or worker.leaving or worker.yields):
+                worker.yields, left = True, left - 1

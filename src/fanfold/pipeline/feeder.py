@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from fanfold.errors import BadInput, NotFound, Unavailable
 from fanfold.jobs.fairness import Candidate, shares
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import AttemptKey, Job, Task, TaskState
+from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
     LONGEST_WAIT_S,
@@ -73,10 +75,16 @@ class Feeder:
         self._mean_s = FIRST_GUESS_S
         self._listeners: list[Callable[[Finished], None]] = []
         self._spent: list[str] = []
+        self._lacking: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def drain(self) -> None:
         """Have the executor give back what it has not started."""
         self._executor.drain()
+
+    def at_work(self) -> frozenset[AttemptKey]:
+        """The attempts handed out, and those of an earlier process that the executor holds."""
+        return frozenset(self._under_way).union(self._executor.alive())
 
     def under_way(self) -> frozenset[AttemptKey]:
         """The attempts handed out and not yet ended."""
@@ -176,12 +184,13 @@ class Feeder:
         queued = max(1, min(MOST_QUEUED_PER_SLOT, math.ceil(QUEUED_S / max(self._mean_s, 1e-3))))
         room = min(capacity.room, capacity.slots * (1 + queued) - len(self._under_way))
         waiting = len(self._under_way) - capacity.slots
-        if room <= 0 or 2 * waiting > capacity.slots * queued:
+        if capacity.slots and (room <= 0 or 2 * waiting > capacity.slots * queued):
             return 0
         now = self._clock.now()
-        candidates = {item.job_id: _short_queued(item, capacity.slots) for item in self._store.candidates(now)}
-        self._spent = [item.job_id for item in candidates.values() if item.is_spent]
-        granted = shares(list(candidates.values()), room, now)
+        found = [_short_queued(item, capacity.slots) for item in self._store.candidates(now)]
+        candidates = {item.job_id: item for item in self._within(found, 1 + queued)}
+        self._spent = [item.job_id for item in found if item.is_spent]
+        granted = shares(list(candidates.values()), max(0, room), now)
         jobs = [(self._job(candidates[job_id]), count) for job_id, count in granted.items()]
         return self._hand_out([(job, count) for job, count in jobs if self._reuser.is_through(job)])
 
@@ -189,6 +198,30 @@ class Feeder:
         """The jobs whose cap let the last `fill` start nothing more, each told once."""
         told, self._spent = self._spent, []
         return [self._store.job(job_id) for job_id in told]
+
+    def _within(self, candidates: Sequence[Candidate], queued: int) -> list[Candidate]:
+        """The candidates with as many tasks as there is room for: what needs a rare runner does not fill the window,
+        and what no runner has is not handed out; its job is told what it waits for."""
+        needs = {item.job_id: self._orders.need(self._job(item)) for item in candidates}
+        running: Counter[Need] = Counter()
+        for item in candidates:
+            running[needs[item.job_id]] += item.running
+        offers = {need: self._executor.offer(need) for need in set(needs.values())}
+        self._lacking = {
+            item.job_id: offers[needs[item.job_id]].lacking
+            for item in candidates
+            if item.ready and not offers[needs[item.job_id]].slots
+        }
+        room = {need: max(0, offer.slots * queued - running[need]) for need, offer in offers.items()}
+        return [replace(item, ready=min(item.ready, room[needs[item.job_id]])) for item in candidates]
+
+    def waiting(self) -> list[tuple[Job, str]]:
+        """The jobs whose tasks wait for a runner that there is not, or do not wait for it any more (""), where that is
+        not what they say."""
+        wanted = dict.fromkeys(self._told, "") | {job_id: f"it needs {what}" for job_id, what in self._lacking.items()}
+        jobs = [(self._store.job(job_id), reason) for job_id, reason in wanted.items()]
+        self._told = set(self._lacking)
+        return [(job, reason) for job, reason in jobs if job.state not in ENDED and job.waiting_reason != reason]
 
     def _hand_out(self, granted: Sequence[tuple[Job, int]]) -> int:
         """Claim with one commit, then have them started."""

@@ -11,7 +11,8 @@ from fanfold.builtin.registry import WALLED
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.chunks import Chunk, RangeChunk
-from fanfold.jobs.models import AttemptKey, DataRef, Job, JsonObject, PinnedBlock, Role, Task, TaskKey
+from fanfold.jobs.models import AttemptKey, DataRef, Job, JobState, JsonObject, PinnedBlock, Role, Task, TaskKey
+from fanfold.jobs.needs import Need
 from fanfold.jobs.reuse import reuses
 from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.images import INTERPRETER
@@ -22,6 +23,9 @@ from fanfold.ports.images import Image
 from fanfold.ports.secrets import ProgramSecrets
 
 KNOWN_AT_MOST = 1000
+
+_FED = {JobState.PARTITIONING: Role.PARTITIONER, JobState.MERGING: Role.ASSEMBLER}
+"""Whose tasks a job has in its other states than PARTITIONED."""
 
 _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
@@ -44,6 +48,17 @@ class OrderMaker:
         self._interpreter = interpreter
         self._image = image
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
+        self._needs: dict[tuple[str, int, Role], Need] = {}
+
+    def need(self, job: Job) -> Need:
+        """What the job's tasks need now, in the state that it is in."""
+        key = (job.id, job.round, _FED.get(job.state, Role.APP))
+        if key not in self._needs:
+            if len(self._needs) > KNOWN_AT_MOST:
+                self._needs.clear()
+            assert job.blocks is not None
+            self._needs[key] = Need(read_manifest(job.blocks.of(key[2]).manifest).device, job.regions)
+        return self._needs[key]
 
     def order(self, job: Job, task: Task) -> RunOrder:
         """The order for the current attempt of a task; BadInput where its block cannot have its secrets or

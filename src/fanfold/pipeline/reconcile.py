@@ -40,11 +40,14 @@ class Reconciler:
         self._is_here = workspace.blobs.at_once == 1
 
     def start(self) -> None:
-        """Take over from an earlier process: nothing that it handed out is running any more."""
+        """Take over from an earlier process: what it handed out is running no more, but for what the executor holds."""
         taken = self._feeder.take_over()
         if taken:
             log.info("%d attempts of an earlier process were given back", taken)
-        self._workspace.drop_scratch()
+        if held := self._feeder.at_work():
+            self._workspace.sweep_scratch(frozenset(f"{attempt.task.job_id}.{attempt.name}" for attempt in held))
+        else:
+            self._workspace.drop_scratch()
         if self._is_here:  # a store takes longer to look through: that is done beside the work
             self.sweep(self._workspace.job_ids())
 
@@ -55,7 +58,7 @@ class Reconciler:
         now, at_once = self._clock.monotonic(), FOLDERS_AT_ONCE if self._is_here else FEWER_AT_ONCE
         if not self._left:
             self._workspace.sweep_scratch(
-                frozenset(f"{attempt.task.job_id}.{attempt.name}" for attempt in self._feeder.under_way())
+                frozenset(f"{attempt.task.job_id}.{attempt.name}" for attempt in self._feeder.at_work())
             )
         if not self._left and now >= self._list_at:
             self._list_at = now + self._workspace.blobs.sweep_s
@@ -84,7 +87,7 @@ class Reconciler:
             return
         if self._retention.apply(job):
             return
-        working = frozenset(attempt.name for attempt in self._feeder.under_way() if attempt.task.job_id == job_id)
+        working = frozenset(attempt.name for attempt in self._feeder.at_work() if attempt.task.job_id == job_id)
         current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
         swept = folder.sweep(current | working)
         if swept:

@@ -210,6 +210,8 @@ class Scheduler:
         if now >= self._timers.expire:
             self._timers.expire = now + 1.0
             self._feeder.expire()
+            now_at = self._tools.clock.now()
+            self._write([(job, StageResult(Waited(why, now_at))) for job, why in self._feeder.waiting()])
             self._watch_space()
         self._reconciler.turn()
 

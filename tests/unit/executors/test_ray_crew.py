@@ -1,0 +1,183 @@
+"""Who is asked for, who gets what, who leaves: the decisions of the Ray executor."""
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fanfold.executors.ray_crew import GIVE_UP_S, IDLE_S, SILENT_S, STARVED_S, YIELD_S, Crew, RayWorker
+from fanfold.jobs.blocks import GIB, Device
+from fanfold.jobs.models import AttemptKey, Role, TaskKey
+from fanfold.jobs.needs import Need, Place
+from fanfold.jobs.task_lifecycle import Succeeded
+from fanfold.ports.executor import RunOrder
+from fanfold.runner import messages
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+SMALL, LARGE = Need(Device(1.0, GIB)), Need(Device(4.0, GIB))
+NODES = [Place(Device(4.0, 8 * GIB), "", name) for name in "ab"]
+HELLO = {"node": "a", "host": "h", "pid": 1}
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.s = 100.0
+
+    def now(self) -> Any:
+        return NOW
+
+    def monotonic(self) -> float:
+        return self.s
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def crew(clock: Hands) -> Crew:
+    return Crew(clock, 1.0)
+
+
+def order(index: int, need: Need = SMALL, avoid: str = "") -> RunOrder:
+    key = AttemptKey(TaskKey("job", Role.APP, index), 1)
+    return RunOrder(key, 1, "", "", "", "main.py", device=need.device, avoid_runner=avoid)
+
+
+def ready(crew: Crew, name: str, need: Need = SMALL, slots: int = 1) -> RayWorker:
+    worker = crew.add(name, need, slots)
+    crew.welcome(name, HELLO, "eu")
+    return worker
+
+
+def end(crew: Crew, worker: RayWorker, *keys: AttemptKey) -> None:
+    crew.heard(worker, [Succeeded(key, NOW) for key in keys], {})
+
+
+def test_as_many_workers_are_asked_for_as_orders_wait_and_nodes_hold(crew: Crew) -> None:
+    assert crew.wanted([], NODES, 0) == []
+    assert crew.wanted([order(0)], NODES, 0) == [(SMALL, 2)]
+    wanted = crew.wanted([order(index) for index in range(100)], NODES, 0)
+    assert wanted == [(SMALL, 2)] * 4
+    for number, (need, slots) in enumerate(wanted):
+        crew.add(str(number), need, slots)
+    assert crew.wanted([order(index) for index in range(100)], NODES, 0) == []
+    assert crew.wanted([order(0, LARGE)], NODES, 0) == [(LARGE, 1)]
+
+
+def test_no_more_slots_are_asked_for_than_are_allowed(crew: Crew) -> None:
+    assert crew.wanted([order(index) for index in range(100)], NODES, 3) == [(SMALL, 2), (SMALL, 2)]
+    assert crew.wanted([order(index) for index in range(100)], NODES, 1) == [(SMALL, 1)]
+
+
+def test_orders_are_handed_out_in_their_order_to_the_least_busy(crew: Crew) -> None:
+    one, two = ready(crew, "one"), ready(crew, "two")
+    waiting = deque(order(index) for index in range(3))
+    given = crew.hand_out(waiting)
+    assert [(worker.name, [item.attempt.task.index for item in orders]) for worker, orders in given] == [
+        ("one", [0]),
+        ("two", [1]),
+    ]
+    assert [item.attempt.task.index for item in waiting] == [2]
+    end(crew, one, *one.orders)
+    assert crew.hand_out(waiting)[0][0] is one
+    assert two.done == 0
+
+
+def test_a_worker_of_short_programs_holds_orders_ahead(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    waiting = deque(order(index) for index in range(1000))
+    for _ in range(100):
+        crew.hand_out(waiting)
+        clock.s += 0.01 * len(worker.orders)
+        end(crew, worker, *list(worker.orders))
+    crew.hand_out(waiting)
+    assert 4 < len(worker.orders) <= 17
+
+
+def test_another_attempt_goes_elsewhere_if_it_can(crew: Crew) -> None:
+    ready(crew, "one")
+    two = ready(crew, "two")
+    assert crew.hand_out(deque([order(0, avoid="one-0")]))[0][0] is two
+    assert crew.hand_out(deque([order(1, avoid="two-0")]))[0][0].name == "one"
+
+
+def test_a_silent_worker_is_not_alive_gets_nothing_and_is_given_up(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one", slots=2)
+    crew.hand_out(deque([order(0)]))
+    assert len(crew.alive()) == 1
+    clock.s += SILENT_S + 0.1
+    assert crew.alive() == []
+    assert crew.hand_out(deque([order(1)])) == []
+    assert crew.overdue() == []
+    clock.s += GIVE_UP_S
+    assert crew.overdue() == [worker]
+
+
+def test_a_silent_worker_is_ended_as_soon_as_what_it_holds_is_cancelled(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    crew.hand_out(deque([order(0)]))
+    clock.s += SILENT_S + 0.1
+    key = order(0).attempt
+    assert crew.cancel(frozenset([key])) == [(worker, [key])]
+    assert crew.overdue() == [worker]
+
+
+def test_what_a_worker_knew_and_holds_no_more_is_not_alive(crew: Crew) -> None:
+    worker = ready(crew, "one")
+    crew.hand_out(deque([order(0)]))
+    key = order(0).attempt
+    crew.heard(worker, [], {"holds": [messages.attempt_json(key)], "runners": []})
+    assert crew.alive() == [key]
+    crew.heard(worker, [], {"holds": [], "runners": []})
+    assert crew.alive() == []
+
+
+def test_an_idle_worker_leaves_after_a_while_or_when_others_are_pressed(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    clock.s += IDLE_S - 1
+    assert crew.to_leave([]) == []
+    crew.add("asked", LARGE, 1)
+    assert crew.to_leave([]) == []
+    clock.s += YIELD_S + 0.1
+    assert crew.to_leave([]) == [worker]
+    assert crew.to_leave([]) == []
+
+
+def test_busy_workers_yield_to_orders_that_wait_for_longer(crew: Crew, clock: Hands) -> None:
+    busy = [ready(crew, name) for name in ("one", "two")]
+    waiting = deque([order(0), order(1), order(2, LARGE), *(order(index) for index in range(3, 9))])
+    crew.hand_out(waiting)
+    crew.add("asked", LARGE, 1)
+    clock.s += STARVED_S + 0.1
+    for worker in busy:
+        worker.heard = clock.s
+    assert crew.to_leave(waiting) == []
+    assert [worker.yields for worker in busy] == [True, False]
+    end(crew, busy[0], *list(busy[0].orders))
+    assert all(worker is not busy[0] for worker, _ in crew.hand_out(waiting))
+    assert crew.to_leave(waiting) == [busy[0]]
+    crew.welcome("asked", HELLO, "")
+    crew.to_leave(waiting)
+    assert not busy[1].yields
+
+
+def test_workers_of_an_earlier_process_are_met_and_leave_when_they_are_done(crew: Crew, clock: Hands) -> None:
+    assert crew.meet(["old"]) == []
+    (old,) = crew
+    assert not crew.all_met()
+    crew.welcome("old", HELLO, "eu")
+    key = order(0).attempt
+    crew.heard(old, [], {"holds": [messages.attempt_json(key)], "runners": []})
+    assert crew.all_met()
+    assert crew.alive() == [key]
+    assert crew.hand_out(deque([order(1)])) == []
+    end(crew, old, key)
+    clock.s += YIELD_S + 0.1
+    assert crew.to_leave([]) == [old]
+    assert crew.meet([]) == [old]
