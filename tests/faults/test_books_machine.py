@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -47,6 +48,10 @@ amounts = st.decimals("0.00000001", 20, places=8)
 accounts = st.sampled_from(ACCOUNTS)
 numbers = st.integers(0, 10**6)
 run_us = st.integers(0, 4 * 3_600_000_000)
+
+
+Pick = tuple[int, type[Outcome], int]
+reports = st.lists(st.tuples(numbers, st.sampled_from(ENDINGS), run_us), max_size=3)
 
 
 class Crash(BaseException):
@@ -195,9 +200,9 @@ class Money(RuleBasedStateMachine):
         found = self.active()
         return found[number % len(found)] if found else None
 
-    @precondition(lambda self: self.active())
-    @rule(number=numbers, count=st.integers(1, 3), starts=st.booleans(), dies=st.booleans())
-    def claim(self, number: int, count: int, starts: bool, dies: bool) -> None:
+    @rule(number=numbers, count=st.integers(1, 3), starts=st.booleans(), picks=reports, dies=st.booleans())
+    def work(self, number: int, count: int, starts: bool, picks: list[Pick], dies: bool) -> None:
+        """Some tasks are claimed, begin, and report; what does not is claimed still, and may report or be cut off."""
         job = self.any_active(number)
         if job is None:
             return
@@ -205,22 +210,19 @@ class Money(RuleBasedStateMachine):
         found = self.attempted(lambda: self.store.claim(job.id, count, self.now, lease), dies)
         told = [(task.attempt_key, TaskState.RUNNING, self.now, "local-1") for task in found]
         if starts and told:
-            self.attempted(lambda: self.store.tell(told), dies)
+            self.store.tell(told)
+        self.report(picks, dies)
 
     def claimed(self) -> list[Task]:
         return self.store.claimed(100)
 
-    @precondition(lambda self: self.claimed())
-    @rule(
-        picks=st.lists(st.tuples(numbers, st.sampled_from(ENDINGS), run_us), min_size=1, max_size=3),
-        dies=st.booleans(),
-    )
-    def report(self, picks: list[tuple[int, type[Outcome], int]], dies: bool) -> None:
+    def report(self, picks: list[Pick], dies: bool) -> None:
         found = self.claimed()
-        chosen = {found[number % len(found)].key: (kind, used) for number, kind, used in picks}
+        chosen = {found[number % len(found)].key: (kind, used) for number, kind, used in picks} if found else {}
         changes = [self.ended(task, *chosen[task.key]) for task in found if task.key in chosen]
-        won = self.attempted(lambda: self.store.finish(changes), dies)
-        assert len(won) == len(changes)
+        if changes:
+            won = self.attempted(lambda: self.store.finish(changes), dies)
+            assert len(won) == len(changes)
         self.reports += changes
         self.charged([(change, self.paid(change.outcome)) for change in changes])
 
@@ -359,5 +361,16 @@ class Money(RuleBasedStateMachine):
             assert sum(mine, Decimal(0)) == paid[job_id]
 
 
-Money.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
-TestBooks = Money.TestCase
+@pytest.mark.timeout(300)
+class TestBooks(Money.TestCase):
+    """Short, for every run of the tests."""
+
+    settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+class TestBooksAtLength(Money.TestCase):
+    """For `make faults`."""
+
+    settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
