@@ -116,6 +116,8 @@ def interpreter_folders(interpreter: tuple[str, ...]) -> list[str]:
     if path == sys.executable:
         return _distinct([sys.prefix, sys.base_prefix, *_links_of(path)])
     real = os.path.realpath(path)  # what is installed in an environment may not run here, not even to be asked
+    if real == os.path.realpath(sys.executable):
+        return _distinct([environment_of(path), sys.base_prefix, *_links_of(path)])
     asked = [real, "-I", "-S", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
     return _distinct([environment_of(path), *done.stdout.splitlines(), *_links_of(path)])

@@ -51,9 +51,9 @@ class ProcessPlatform:
         prepared = self._kept.pop(program.walls, None) or Prepared(self._preparation(program), self._effects)
         self._kept[program.walls] = prepared
         prepared.used_at = self._clock.monotonic()
-        if self._uid(program.walls):
+        if uid := self._uid(program.walls):
             for folder in program.own:
-                os.chown(folder, self._uid(program.walls), self._uid(program.walls))
+                os.chown(folder, uid, uid)
         prepared.run(program, self._rules)
         return RunningProgram(prepared, program, self._end_others)
 

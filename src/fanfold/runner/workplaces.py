@@ -48,14 +48,14 @@ class Workplaces:
 
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
-        self._free: list[Workplace] = []
+        self._free: dict[str, list[Workplace]] = {}
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
     def take(self, path: Path, *, over_chunk: bool) -> Workplace:
         """Folders for an attempt at `path`; with `over_chunk` there may be an old chunk file, to be written over. To be
         called only while no program runs."""
-        for old in self._taken(path.parent):
+        for old in self._taken(str(path.parent)):
             try:
                 params = _usable(old, over_chunk)
                 self._effects.rename(old.path, path)
@@ -78,29 +78,30 @@ class Workplaces:
 
     def give_back(self, used: Workplace) -> None:
         """Keep the folders of an attempt whose result has been moved away, or remove them."""
-        kept = used.path.with_name(f"{FREE_PREFIX}{next(self._numbers)}")
-        if len(self._free) < MOST_FREE and _is_tidy(used.path):
+        ground = str(used.path.parent)
+        if len(self._free.get(ground, ())) < MOST_FREE and _is_tidy(used.path):
+            kept = Path(f"{ground}/{FREE_PREFIX}{next(self._numbers)}")
             self._effects.rename(used.path, kept)
             with self._lock:
-                self._free.append(Workplace(kept, used.stamps, used.params))
+                self._free.setdefault(ground, []).append(Workplace(kept, used.stamps, used.params))
         else:
             self._effects.remove_tree(used.path)
 
     def drop(self) -> None:
         """Remove all that is kept."""
-        while self._free:
-            with self._lock:
-                dropped = self._free.pop()
-            self._effects.remove_tree(dropped.path)
+        for ground in list(self._free):
+            for dropped in self._taken(ground):
+                self._effects.remove_tree(dropped.path)
 
-    def _taken(self, ground: Path) -> Iterator[Workplace]:
+    def _taken(self, ground: str) -> Iterator[Workplace]:
         """Those kept below an account's folder, one after the other; each is the caller's."""
         while True:
             with self._lock:
-                found = next((free for free in self._free if free.path.parent == ground), None)
-                if found is None:
+                kept = self._free.get(ground)
+                if not kept:
+                    self._free.pop(ground, None)
                     return
-                self._free.remove(found)
+                found = kept.pop()
             yield found
 
 
