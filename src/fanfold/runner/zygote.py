@@ -83,7 +83,7 @@ class Zygote:
         before = time.time_ns() - CLEARLY_NS
         self.untouched = {folder: at for folder, at in changed.items() if at < before}
         os.umask(0o022)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fresh_signals()
         if self.setup["entry"] and not self.warmed():
             self.codes.clear()
         gc.collect()
@@ -137,11 +137,7 @@ class Zygote:
         poll.register(self.channel, select.POLLIN)
         poll.register(ended, select.POLLIN)
         while ended not in [descriptor for descriptor, _ in poll.poll()]:
-            order = self.order()
-            if order is None:
-                self.signal_group(running, signal.SIGKILL)
-                os._exit(0)
-            self.signal_group(running, order["signal"])
+            self.pass_on(running)
         _, status, usage = os.wait4(running, 0)
         os.close(ended)
         self.end_all()
@@ -187,11 +183,7 @@ class Zygote:
         while not ready & {worker.answers, worker.ended}:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self.channel in ready:
-                told = self.order()
-                if told is None:
-                    self.signal_group(worker.pid, signal.SIGKILL)
-                    os._exit(0)
-                self.signal_group(worker.pid, told["signal"])
+                self.pass_on(worker.pid)
         said = os.read(worker.answers, 64).split() if worker.answers in ready else []
         if len(said) == 2:
             self.end_all_but(worker.pid)
@@ -224,13 +216,18 @@ class Zygote:
                     pass
             select.select((), (), (), 0.0005)
 
-    def signal_group(self, running: int, number: int) -> None:
+    def pass_on(self, running: int) -> None:
+        """Read a signal from the runner and send it to the program's group; KILL to all that it started."""
+        order = self.order()
+        number = signal.SIGKILL if order is None else order["signal"]
         try:
             os.killpg(running, number)
-        except ProcessLookupError:
-            pass
-        if number == signal.SIGKILL:
-            self.end_all()
+        except ProcessLookupError:  # it has no group of its own yet
+            os.kill(running, number)
+        if number == signal.SIGKILL and self.setup["own_pids"]:
+            os.kill(-1, number)  # once: the program is there, dead, until `watch` or `bury` takes its end
+        if order is None:
+            os._exit(0)
 
     def end_all(self) -> None:
         """KILL to everything in this namespace but its first process and this one; elsewhere the runner does that."""
@@ -315,6 +312,14 @@ def removed(path: str) -> bool:
         return True
     except (OSError, RecursionError):
         return False
+
+
+def fresh_signals() -> None:
+    """Every signal as a fresh interpreter has it, none ignored or blocked: a server may be started by `nohup`."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def limit(number: int, value: int) -> None:
