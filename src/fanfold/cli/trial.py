@@ -23,16 +23,19 @@ from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects, etag_of
 from fanfold.errors import BadInput, BadParams, NotFound, Problem
 from fanfold.jobs import contract
-from fanfold.jobs.blocks import BlockType
+from fanfold.jobs.blocks import BlockType, Manifest, PlatformKind
 from fanfold.jobs.chunks import RangeChunk
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.params import params_problems, with_defaults
 from fanfold.jobs.secrets import environment_names
 from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
+from fanfold.pipeline.images import INTERPRETER, fetched, notice
 from fanfold.pipeline.workspace import Workspace
-from fanfold.platforms.process import ProcessPlatform
+from fanfold.platforms.choosing import ChosenPlatform
+from fanfold.platforms.images import RuntimeImages
 from fanfold.ports.blobs import Blobs
 from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.images import Image
 from fanfold.ports.platform import Rules
 from fanfold.runner.folders import folders_of, place_of
 from fanfold.runner.process_tree import adopt_orphans
@@ -103,28 +106,34 @@ def _order(trial: Trial, place: Path) -> RunOrder:
     effects = Effects()
     workspace = Workspace(place, effects)
     block = _block(trial.app, Packages(BlockFiles(place, effects, SteadyClock()), effects))
+    manifest = block.manifest
     params = trial.given.params if trial.given.params is not None else _params(block, trial.params)
-    python = _python(trial, block, effects)
+    image = _image(manifest, place / "private-images", effects)
+    interpreter = INTERPRETER if image is not None else (_python(trial, manifest, effects),)
     workspace.job(JOB).make()
     chunk = trial.chunk.absolute()
     info = chunk.stat()
     data = RangeChunk(str(chunk), etag_of(info), 0, info.st_size)
     task = TaskKey(JOB, Role.APP, 0)
-    entrypoint = block.manifest.entrypoint
     return RunOrder(
         attempt=AttemptKey(task, 1),
         number=1,
         folder=str(workspace.job(JOB).path),
         scratch=str(workspace.scratch),
         package=str(workspace.package(block.pinned.package)),
-        entrypoint=entrypoint,
-        interpreter=(python,) if entrypoint.endswith(".py") else (),
+        entrypoint=manifest.entrypoint,
+        interpreter=interpreter if manifest.entrypoint.endswith(".py") else (),
+        preload=manifest.preload,
+        reentrant=manifest.reentrant,
+        image="" if image is None else image.id,
+        runtime="" if image is None else image.runtime,
         inputs=(Input(contract.CHUNK_FILE, chunk=data),),
         params=json.dumps(dict(params)),
         timeout_s=trial.timeout_s,
-        device=block.manifest.device,
+        device=manifest.device,
         secrets=CallerSecrets(_with_asked(block) if trial.given.ask else os.environ).environment(JOB, block.pinned),
         env={
+            **({} if image is None else image.env),
             contract.JOB_ID: JOB,
             contract.TASK_ID: task.task_id,
             contract.CHUNK_INDEX: "0",
@@ -150,9 +159,22 @@ def _with_asked(block: ReadBlock) -> Mapping[str, str]:
     return found
 
 
-def _python(trial: Trial, block: ReadBlock, effects: Effects) -> str:
+def _image(manifest: Manifest, private: Path, effects: Effects) -> Image | None:
+    """What the app asks to run in, fetched where it is not here; None where it asks for nothing, or for a Python that
+    cannot be had and this machine's stands in for, which is said."""
+    if manifest.platform is not PlatformKind.DOCKER:
+        return None
+    settings = Settings.load(environment=os.environ)
+    images = RuntimeImages(settings.containers, private, effects)
+    found = fetched(images, manifest.image, None, settings.container_fallback == "on", lambda: False)
+    if found is None:
+        print(f"note: {notice(Role.APP, manifest)}", file=sys.stderr)
+    return found
+
+
+def _python(trial: Trial, manifest: Manifest, effects: Effects) -> str:
     """What runs the app: an environment with what it requires is built where it is not there."""
-    required = block.manifest.requirements
+    required = manifest.requirements
     if not required:
         return trial.python
     settings = Settings.load(environment=os.environ, python=trial.python, environments=environments_folder())
@@ -187,7 +209,7 @@ def _carried_out(order: RunOrder, rules: Rules, say: Callable[[str], None]) -> O
     adopt_orphans()
     effects = Effects()
     clock = SteadyClock()
-    platform = ProcessPlatform(effects, clock, rules)
+    platform = ChosenPlatform(effects, clock, rules)
     blobs = at_rest_here(effects)
     run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0, blobs=blobs)
     log = _Log(order.attempt, folders_of(order, HERE).logs, blobs, say)
@@ -292,6 +314,7 @@ def _report(outcome: Outcome, published: Path) -> dict[str, Any]:
         "maxMemory": usage.max_memory_bytes,
         "bytesIn": usage.bytes_in,
         "bytesOut": usage.bytes_out,
+        "isolation": usage.isolation,
     }
 
 

@@ -35,7 +35,7 @@ class JobImages:
 
     def problem(self, image: str) -> str:
         """Why no block may ask for this image here, as a sentence; "" where one may."""
-        return "" if self._may_do_without(image) else self._images.problem()
+        return "" if may_do_without(image, self._fallback) else self._images.problem()
 
     def provide(self, job: Job, stopped: Callable[[], bool]) -> None:
         """Fetch what is not here and pin all; an image stays what it was when a job is run again. Raises as
@@ -73,8 +73,7 @@ class JobImages:
         found = ((role, asked(job.blocks.of(role))) for role in Role)
         pinned = self._pinned(job)
         return tuple(
-            f"{role.value} '{manifest.name}' asks for the image {manifest.image}; it runs without a container, by this "
-            f"machine's Python {platform.python_version()}"
+            notice(role, manifest)
             for role, manifest in found
             if manifest is not None and pinned.get(manifest.image, ...) is None
         )
@@ -82,15 +81,7 @@ class JobImages:
     def _fetched(self, job: Job, role: Role, manifest: Manifest, stopped: Callable[[], bool]) -> Image | None:
         assert job.blocks is not None
         token = self._token(job, job.blocks.of(role), manifest)
-        try:
-            return self._images.fetch(manifest.image, token, stopped)
-        except (MissingPart, Unavailable):
-            if self._may_do_without(manifest.image) and not stopped():
-                return None
-            raise
-
-    def _may_do_without(self, image: str) -> bool:
-        return self._fallback and image.rsplit("/", maxsplit=1)[-1].split(":", maxsplit=1)[0] == "python"
+        return fetched(self._images, manifest.image, token, self._fallback, stopped)
 
     def _pinned(self, job: Job) -> dict[str, Image | None]:
         try:
@@ -98,6 +89,32 @@ class JobImages:
         except FileNotFoundError:
             return {}
         return {name: image and Image(**image) for name, image in told.items()}
+
+
+def fetched(
+    images: Images, name: str, token: Credential | None, fallback: bool, stopped: Callable[[], bool]
+) -> Image | None:
+    """The image that a name means now; None where this machine's Python may stand in for it and has to. Raises as
+    `ports.images` says."""
+    try:
+        return images.fetch(name, token, stopped)
+    except (MissingPart, Unavailable):
+        if may_do_without(name, fallback) and not stopped():
+            return None
+        raise
+
+
+def may_do_without(image: str, fallback: bool) -> bool:
+    """Whether this machine's Python may stand in for an image."""
+    return fallback and image.rsplit("/", maxsplit=1)[-1].split(":", maxsplit=1)[0] == "python"
+
+
+def notice(role: Role, manifest: Manifest) -> str:
+    """What is told where it does."""
+    return (
+        f"{role.value} '{manifest.name}' asks for the image {manifest.image}; it runs without a container, by this "
+        f"machine's Python {platform.python_version()}"
+    )
 
 
 class BlockPlatforms:
