@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from fanfold.platforms import bubblewrap, cgroups
+from fanfold.platforms.container import DOOR_PREFIX
 from tests.compat.scene import archive_of, draft, ended, run
 from tests.compat.server import Server, json_of, until
 from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, PROGRAMS, TIMEOUT_S
@@ -22,16 +23,21 @@ from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, P
 CANARY = "canary-of-the-servers-environment"
 NEEDS_GROUPS = {"out_of_memory", "too_many_processes"}
 WITHOUT_GROUPS = {"a memory bomb"}
-NEEDS_ROOT = {"files beside its own", "its input", "who dies when memory ends"}
-"""A program of a server that is not root is the same user, and a machine may let every user do the latter."""
+NEEDS_ROOT = {"files beside its own", "its input"}
+"""A program of a server that is not root is the same user."""
 
 APP_TAG = "hostile@0.1"
+KNOWN_PROCESSES = ("fanfold.runner", "zygote.py", "conmon")
+"""Runners, what they keep ready, and what watches a container of Podman's."""
+
+LONG_TIMEOUT_S = 20.0
 
 
 class Scene:
-    """A server with small limits, and an account that means harm."""
+    """A server with small limits, and an account that means harm; its programs run in an image where one is named."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, image: str = "") -> None:
+        self.image = image
         self.server = Server(folder, slots=1, isolation="required", warm_idle_s=60, canary=CANARY, **LIMITS).start()
         self.door = self.server.door()
         self._push()
@@ -46,7 +52,9 @@ class Scene:
 
     def _push(self) -> None:
         device = {"min_cpu": 1, "min_memory": MEMORY_GIB}
-        manifest = {"name": "hostile", "version": "0.1", "device_requirements": device}
+        manifest: dict[str, Any] = {"name": "hostile", "version": "0.1", "device_requirements": device}
+        if self.image:
+            manifest |= {"platform": "docker", "platform_config": {"container": self.image}}
         archive = archive_of({"app/main.py": APP, "manifest.json": json.dumps(manifest)})
         json_of(self.door.post("/v1/dev/apps", json={"archive": base64.b64encode(archive).decode()}))
         json_of(self.door.post(f"/v1/dev/apps/{APP_TAG}/activate"))
@@ -76,9 +84,14 @@ class Scene:
                 line = " ".join(process.cmdline())
             except psutil.NoSuchProcess:
                 continue
-            if "fanfold.runner" not in line and "zygote.py" not in line:
+            if not any(known in line for known in KNOWN_PROCESSES):
                 found.append(line)
         return found
+
+    def left(self) -> list[Path]:
+        """What is in the folders that runners work in, but for doors of containers that wait."""
+        found = self.server.state.glob("scratch/*/*/*")
+        return [path for path in found if not path.parent.name.startswith(DOOR_PREFIX)]
 
     def is_well(self) -> None:
         """The server answers, the next program finds all as it should be, nothing is left."""
@@ -86,7 +99,7 @@ class Scene:
         task = self.carried_out(HARMLESS, "JOB_STATE_COMPLETE")
         assert (task["state"], task["attempt"]) == ("TASK_STATE_COMPLETED", 1)
         until("its processes are gone", lambda: self.strangers() == [])
-        until("its folders are gone", lambda: list(self.server.state.glob("scratch/*/*/*")) == [])
+        until("its folders are gone", lambda: self.left() == [])
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +113,27 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     assert made.server.stop() == 0
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_that_means_harm_is_contained(name: str, scene: Scene) -> None:
+def is_contained(name: str, scene: Scene) -> None:
+    """A program ends with the reason that is expected of it, and all is well afterwards."""
     program = PROGRAMS[name]
     if program.reason in NEEDS_GROUPS and name not in WITHOUT_GROUPS and len(cgroups.tree().parents) < 3:
         pytest.skip("control groups cannot be written to")
     if name in NEEDS_ROOT and os.getuid() != 0:
         pytest.skip("the server is not root")
     state = "JOB_STATE_COMPLETE" if program.reason == COMPLETED else "JOB_STATE_FAILED"
-    task = scene.carried_out(program.script, state, taskTimeout=TIMEOUT_S if program.reason == "timed_out" else 20)
+    limit_s = TIMEOUT_S if program.reason == "timed_out" else LONG_TIMEOUT_S
+    task = scene.carried_out(program.script, state, taskTimeout=limit_s)
     if program.reason != COMPLETED:
         assert task["reason"] == program.reason, task
         assert program.told in task["errorMessage"]
     assert task["attempt"] == 1
     assert CANARY not in scene.log(task["jobId"])
     scene.is_well()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_that_means_harm_is_contained(name: str, scene: Scene) -> None:
+    is_contained(name, scene)
 
 
 def test_a_program_that_fills_the_cache_of_its_account_is_ended(scene: Scene) -> None:

@@ -41,6 +41,9 @@ from fanfold.runner.process_tree import adopt_orphans, end_strays
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
+ENDS_WITHIN_S = 5.0
+"""A runner that does not end so soon after its program's grace is killed."""
+
 QUEUED_PER_SLOT = 64
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
 
@@ -184,16 +187,15 @@ class LocalExecutor:
             self._waiting.clear()
 
     def _dismiss(self, runner: RunnerProcess) -> None:
-        """End a runner: an idle one at once, another kills its program when it finds its channel closed."""
-        if not runner.orders:
-            runner.process.kill()
+        """End a runner: it finds its channel closed, kills its program and ends what it kept ready, of which control
+        groups and containers would outlive it."""
         self._reports += [GivenBack(attempt, self._clock.now(), runner=runner.name) for attempt in runner.orders]
         runner.channel.close()
 
     def _await_end(self, runner: RunnerProcess) -> None:
         """Reap a dismissed runner; one that does not end is killed."""
         try:
-            runner.process.wait(self._kill_grace_s + 1.0)
+            runner.process.wait(self._kill_grace_s + ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
             runner.process.kill()
             runner.process.wait()
