@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from fanfold.effects import Effects
+from fanfold.pipeline.workspace import Workspace
 from fanfold.platforms import bubblewrap, cgroups
-from fanfold.platforms.container import DOOR_PREFIX
 from tests.compat.scene import archive_of, draft, ended, run
 from tests.compat.server import Server, json_of, until
 from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, PROGRAMS, TIMEOUT_S
@@ -89,9 +90,8 @@ class Scene:
         return found
 
     def left(self) -> list[Path]:
-        """What is in the folders that runners work in, but for doors of containers that wait."""
-        found = self.server.state.glob("scratch/*/*/*")
-        return [path for path in found if not path.parent.name.startswith(DOOR_PREFIX)]
+        """What is left of attempts in the folders that runners work in."""
+        return list(Workspace(self.server.state, Effects()).at_work())
 
     def is_well(self) -> None:
         """The server answers, the next program finds all as it should be, nothing is left."""

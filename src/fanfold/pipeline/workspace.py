@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -189,7 +190,7 @@ class Workspace:
     def at_work(self) -> Iterator[Path]:
         """The folders that attempts work in, and those that were left; each is named `<job>.<attempt>`. What a runner
         keeps for its next attempt begins with a dot."""
-        return (path for path in self.scratch.glob("*/*/*") if not path.name.startswith("."))
+        return (path for place in _folders(self.scratch) for ground in _folders(place) for path in _folders(ground))
 
     def sweep_scratch(self, working: frozenset[str]) -> int:
         """Remove what attempts that do not work left; says how many. A runner that is just dying may still write into
@@ -245,6 +246,16 @@ class Workspace:
         path = self.root / "caches" / "shared"
         self.effects.make_folder(path)
         return path
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, which may have gone meanwhile; what begins with a dot is the runner's own."""
+    try:
+        with os.scandir(folder) as entries:
+            there = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return [Path(entry.path) for entry in there if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
 
 
 _fits: type[JobStorage] = Workspace
