@@ -10,7 +10,7 @@ import hashlib
 import re
 
 MANIFEST = ".fanfold-output.json"
-_PENDING = re.compile(r"\.fanfold-output\.[0-9a-f]{12}\.pending\.json")
+_PENDING = re.compile(r"\.fanfold-output\.([0-9a-f]{12})\.pending\.json")
 
 
 def mark_of(job_id: str) -> str:
@@ -26,3 +26,9 @@ def pending_of(job_id: str) -> str:
 def is_listing(name: str) -> bool:
     """Whether a name is one of a listing: no output may have it, no input is read from there."""
     return name == MANIFEST or _PENDING.fullmatch(name) is not None
+
+
+def mark_in(name: str) -> str:
+    """The mark in the name of a listing that is not finished; "" in any other name."""
+    found = _PENDING.fullmatch(name)
+    return found.group(1) if found else ""

@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 
 from fanfold.datasources.allowed import AllowedFolders
 from fanfold.datasources.listings import MANIFEST, is_listing, mark_of, pending_of
+from fanfold.datasources.taking_back import PART, OthersFiles, has_bytes_of, listed_by, part_of_mark
 from fanfold.effects import Effects, enough_space, etag_of, part_of
 from fanfold.errors import BadInput, FanfoldError, Problem
 from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.ports.datasource import DataSource, OutputFile, Preview, SourceFile, Staging, counted
 
-PART = ".fanfold-part"
 PREVIEW_WITHIN_S = 5.0
 
 
@@ -147,7 +147,8 @@ class LocalFolder:
             self._effects.fsync(written.fileno(), part.name)
 
     def take_back(self, ref: DataRef, job_id: str) -> None:
-        """Remove temporary files, and the files that this job's manifest lists, written or still pending."""
+        """Remove temporary files, and the files that this job's manifest lists, written or still pending, but for those
+        that another job has put in their place."""
         folder = self._folder(ref)
         if not folder.is_dir():
             return
@@ -161,20 +162,21 @@ class LocalFolder:
             self._effects.remove_file(part)
 
     def _take_back_listed(self, folder: Path, listing: Path, job_id: str) -> None:
-        if not listing.is_file():
-            return
-        names = _names_of(listing, job_id)
-        if names is not None:
-            for name in names:
-                self._take_back_one(folder / name, job_id)
+        entries = listed_by(listing, job_id)
+        if entries is not None:
+            others = OthersFiles(folder, job_id)
+            for entry in entries:
+                self._take_back_one(folder, entry, job_id, others)
             self._effects.remove_file(listing)
 
-    def _take_back_one(self, place: Path, job_id: str) -> None:
-        """A file that is still under its temporary name did not replace what lies at its own."""
+    def _take_back_one(self, folder: Path, entry: ResultFile, job_id: str, others: OthersFiles) -> None:
+        """A file that is still under its temporary name did not replace what lies at its own; one that is not what this
+        job delivered, or that another job delivered just the same, is another's."""
+        place = folder / entry.path
         part = _part(place, job_id)
         if part.exists() and not (place.exists() and part.samefile(place)):
             self._effects.remove_file(part)
-        else:
+        elif has_bytes_of(place, entry) and not others.has(entry):
             self._effects.remove_file(place)
 
 
@@ -183,22 +185,8 @@ def _folders(entries: Iterable[ResultFile]) -> list[PurePath]:
     return sorted({parent for entry in entries for parent in PurePath(entry.path).parents})
 
 
-def _names_of(listing: Path, job_id: str) -> list[str] | None:
-    """The files below its folder that a job's manifest lists; None where it is another's, or no manifest any more."""
-    try:
-        told = json.loads(listing.read_bytes())
-    except ValueError:
-        return None
-    if not isinstance(told, dict) or told.get("jobId") != job_id or not isinstance(told.get("files"), list):
-        return None
-    names = [str(entry["name"]) for entry in told["files"] if isinstance(entry, dict) and "name" in entry]
-    if len(names) < len(told["files"]):
-        return None
-    return [name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
-
-
 def _part(place: Path, job_id: str) -> Path:
-    return place.with_name(f".{place.name}.{mark_of(job_id)}{PART}")
+    return part_of_mark(place, mark_of(job_id))
 
 
 def _is_writable(folder: Path) -> bool:

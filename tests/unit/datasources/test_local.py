@@ -1,5 +1,6 @@
 """Folders of this machine as a destination."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -25,7 +26,11 @@ def output(tmp_path: Path, name: str, data: bytes = b"new") -> OutputFile:
     made = tmp_path / "result" / name
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_bytes(data)
-    return OutputFile(str(made), ResultFile(name, len(data), "aa"))
+    return OutputFile(str(made), ResultFile(name, len(data), digest(data)))
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def never() -> bool:
@@ -47,7 +52,10 @@ def test_the_manifest_lists_the_output_and_comes_last(tmp_path: Path) -> None:
     told = json.loads((out / MANIFEST).read_bytes())
     assert told == {
         "jobId": "job",
-        "files": [{"name": "a/x", "size": 3, "sha256": "aa"}, {"name": "y", "size": 0, "sha256": "aa"}],
+        "files": [
+            {"name": "a/x", "size": 3, "sha256": digest(b"new")},
+            {"name": "y", "size": 0, "sha256": digest(b"")},
+        ],
     }
     assert not (out / pending_of("job")).exists()
 
