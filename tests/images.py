@@ -57,12 +57,18 @@ def _archive(with_python: bool) -> bytes:
     return data.getvalue()
 
 
+def _is_left_out(name: str) -> bool:
+    """Whether a file or folder of the standard library is of no use to a test; `config-...` is for linkers."""
+    return name in LEFT_OUT or name.startswith(("config-", "_tkinter."))
+
+
 class _Root:
     """A root file system as it is written."""
 
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
         self._there: set[str] = set()
+        self._binaries: list[str] = []
 
     def fill(self, with_python: bool) -> None:
         for folder in ("/tmp", "/var/tmp", "/proc", "/dev", "/sys", "/etc", "/run", "/usr/local/bin"):
@@ -75,21 +81,23 @@ class _Root:
             self._file(str(library), str(library))
         if with_python:
             self._python()
+        listed = subprocess.run(["ldd", *self._binaries], capture_output=True, text=True, check=False).stdout
+        for found in sorted(set(re.findall(r"(/\S+) \(0x", listed))):
+            self._file(found, found)
 
     def _python(self) -> None:
-        library = Path(sysconfig.get_paths()["stdlib"])
+        library = sysconfig.get_paths()["stdlib"]
         real = os.path.realpath(sys.executable)
         self._binary(real, real)
         self._link("/usr/local/bin/python3", real)
-        for path in sorted(library.rglob("*")):
-            if path.is_file() and not LEFT_OUT & set(path.relative_to(library).parts):
-                (self._binary if path.suffix == ".so" else self._file)(str(path), str(path))
+        for folder, folders, names in os.walk(library):
+            folders[:] = sorted(name for name in folders if not _is_left_out(name))
+            for path in (os.path.join(folder, name) for name in sorted(names) if not _is_left_out(name)):
+                (self._binary if path.endswith(".so") else self._file)(path, path)
 
     def _binary(self, path: str, name: str) -> None:
         self._file(path, name)
-        listed = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
-        for library in re.findall(r"(/\S+) \(0x", listed):
-            self._file(library, library)
+        self._binaries.append(path)
 
     def _file(self, path: str, name: str) -> None:
         if name in self._there:

@@ -20,6 +20,10 @@ left.write_text(f"{is_root} {is_here} {open(os.environ['TASK_DIR'] + '/data.bin'
 """
 
 
+pytestmark = pytest.mark.timeout(300)
+"""An image is made first, and the machine may be busy."""
+
+
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
     command, problem = runtime.found("auto")

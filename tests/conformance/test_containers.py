@@ -24,6 +24,10 @@ ELSEWHERE = {"no descriptor is inherited", "flags", "resource limits", "the loca
 """Programs that show what of this machine the image has not, and what its runtime limits besides."""
 
 
+pytestmark = pytest.mark.timeout(300)
+"""An image is made first, and the machine may be busy."""
+
+
 @pytest.fixture(scope="module")
 def command() -> Iterator[str]:
     found, problem = runtime.found("auto")

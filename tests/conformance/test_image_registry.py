@@ -47,6 +47,10 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+pytestmark = pytest.mark.timeout(300)
+"""An image is made first, and the machine may be busy."""
+
+
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A registry that knows one user; the runtime is told that it speaks plain HTTP."""
