@@ -16,6 +16,9 @@ _SHARED = (
     structlog.processors.format_exc_info,
 )
 
+LABELS = ("job", "account", "state", "task")
+"""What a line of a job may be looked up by."""
+
 
 class LogMask:
     """The last processor: takes the values of secrets out of whole lines, once a server that knows them is there."""
@@ -44,7 +47,7 @@ def log_to_stderr(*, verbose: bool) -> LogMask:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED],
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(LABELS)],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),

@@ -153,7 +153,9 @@ class Feeder:
             try:
                 self._workspace.job(outcome.attempt.task.job_id).drop_result(outcome.attempt)
             except Unavailable as err:
-                log.info("job %s: a late result is swept later: %s", outcome.attempt.task.job_id, err)
+                task = outcome.attempt.task
+                told = {"job": task.job_id, "task": task.task_id}
+                log.info("job %s: a late result is swept later: %s", task.job_id, err, extra=told)
 
     def _is_current(self, attempt: AttemptKey) -> bool:
         try:

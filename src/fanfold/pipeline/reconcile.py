@@ -9,6 +9,7 @@ import logging
 
 from fanfold.errors import NotFound, Unavailable
 from fanfold.pipeline.feeder import Feeder
+from fanfold.pipeline.labelling import about
 from fanfold.pipeline.retention import Retention
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
@@ -73,7 +74,7 @@ class Reconciler:
             try:
                 self._sweep_one(job_id)
             except Unavailable as err:
-                log.info("job %s: its folder is swept later: %s", job_id, err)
+                log.info("job %s: its folder is swept later: %s", job_id, err, extra={"job": job_id})
 
     def _sweep_one(self, job_id: str) -> None:
         folder = self._workspace.job(job_id)
@@ -91,4 +92,4 @@ class Reconciler:
         current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
         swept = folder.sweep(current | working)
         if swept:
-            log.info("job %s: %d orphans were removed", job_id, swept)
+            log.info("job %s: %d orphans were removed", job_id, swept, extra=about(job))

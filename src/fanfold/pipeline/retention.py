@@ -8,6 +8,7 @@ import logging
 from fanfold.errors import NotFound
 from fanfold.jobs.models import Job, Role, TaskKey
 from fanfold.jobs.retention import data_ends_at, links_end_at
+from fanfold.pipeline.labelling import about
 from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.clock import Clock
 from fanfold.ports.secrets import ProgramSecrets
@@ -32,7 +33,8 @@ class Retention:
         if end is not None and end <= now:
             self._secrets.job_over(job)  # before its folder, without which nobody looks at it again
             self._workspace.job(job.id).remove()
-            log.info("job %s: its files were removed, %g days after its end", job.id, job.config.retention_days)
+            days = job.config.retention_days
+            log.info("job %s: its files were removed, %g days after its end", job.id, days, extra=about(job))
             return True
         links_end = links_end_at(job)
         if links_end is not None and links_end <= now:
@@ -49,4 +51,4 @@ class Retention:
         if folder.blobs.exists(folder.result(task.attempt_key)):
             folder.drop_result(task.attempt_key)
             folder.drop_records()
-            log.info("job %s: its output was removed, its links are over", job.id)
+            log.info("job %s: its output was removed, its links are over", job.id, extra=about(job))

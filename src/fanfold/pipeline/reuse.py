@@ -111,7 +111,7 @@ class Reuser:
             try:
                 made |= self._linked(donor, change.after)
             except ResultGone as err:
-                log.info("job %s: %s", donor.key.job_id, err)
+                log.info("job %s: %s", donor.key.job_id, err, extra={"job": donor.key.job_id})
                 gone.append(donor)
             else:
                 changes.append(change)

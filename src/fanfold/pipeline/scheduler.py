@@ -25,6 +25,7 @@ from fanfold.pipeline.deliver import begin_delivery, deliver
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.fetch import fetch
 from fanfold.pipeline.judge import judge
+from fanfold.pipeline.labelling import about
 from fanfold.pipeline.partition import partition
 from fanfold.pipeline.prepare import LOOK_AGAIN, prepare
 from fanfold.pipeline.reconcile import Reconciler
@@ -263,7 +264,7 @@ class Scheduler:
             return StageResult(Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
         if not isinstance(error, Exception):
             raise error
-        log.error("job %s: %s broke", job.id, WORK[job.state].value, exc_info=error)
+        log.error("job %s: %s broke", job.id, WORK[job.state].value, exc_info=error, extra=about(job))
         said = f"{WORK[job.state].value} broke: {type(error).__name__}: {error}. This is a defect; please report it."
         return StageResult(Failed("internal", said))
 
@@ -289,11 +290,11 @@ class Scheduler:
                 passed = begin_delivery(job, self._tools)
                 yield self._tools.store.advance(step(job, passed.event, now)), passed.event
         except (LostRace, IllegalMove) as err:
-            log.debug("job %s: a stage came too late: %s", job.id, err)
+            log.debug("job %s: a stage came too late: %s", job.id, err, extra=about(job))
 
     def _after(self, job: Job, event: Event) -> None:
         self.moved.set()
-        log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__)
+        log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__, extra=about(job))
         if job.state in ENDED:
             self._feeder.forget(job)
         else:
