@@ -34,7 +34,8 @@ class Environments(Protocol):
         """
 
     def old(self, before: datetime) -> Mapping[str, Path]:
-        """The environments that `build` was not asked for since `before`: lock to folder."""
+        """The environments that `build` was not asked for since `before`: lock to folder. With them `cache`, where what
+        was fetched is kept, when nothing was built since."""
 
     def remove(self, lock: str, before: datetime) -> bool:
         """Remove one of them; False, and it stays, where it was asked for meanwhile. Safe to be cut off."""

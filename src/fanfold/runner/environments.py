@@ -40,6 +40,9 @@ READ_ONLY = 0o555
 MEND = "install uv (pip install uv)"
 NO_INDEX = "none"
 LOCK_FILE = "fanfold-lock.txt"
+CACHE = "cache"
+"""Nothing in an environment is a link into it, so it may go at any time when nothing is being built."""
+
 _TOLD = re.compile(r"UV_.*|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|NETRC|PATH|HOME|LANG|TMPDIR", re.IGNORECASE)
 """Of the server's environment uv is told no more than this."""
 
@@ -103,7 +106,7 @@ class UvEnvironments:
 
     def old(self, before: datetime) -> Mapping[str, Path]:
         """See `ports.environments`."""
-        folders = [path for path in self._root.glob("*") if _LOCK.fullmatch(path.name)]
+        folders = [path for path in self._root.glob("*") if path.name == CACHE or _LOCK.fullmatch(path.name)]
         return {path.name: path for path in sorted(folders) if path.stat().st_mtime < before.timestamp()}
 
     def remove(self, lock: str, before: datetime) -> bool:
@@ -121,6 +124,8 @@ class UvEnvironments:
         self._sweep()
         part = self._root / f".{wish}.{os.getpid()}-{next(_numbers)}.part"
         self._effects.make_folder(part)
+        self._effects.make_folder(self._root / CACHE)
+        os.utime(self._root / CACHE)
         builder = _Builder(part, self._effects, self._ways(), stopped, time.monotonic() + self._timeout_s)
         try:
             locked = self._locked(wish) or builder.lock(requirements, self._python)
@@ -201,7 +206,7 @@ class UvEnvironments:
         index = {} if self._index in ("", NO_INDEX) else {"UV_DEFAULT_INDEX": self._index}
         links = {"UV_FIND_LINKS": ",".join(self._links)} if self._links else {}
         options = ("--no-index",) if self._index == NO_INDEX else ()
-        return _Ways(options, {**index, **links, "UV_CACHE_DIR": str(self._root / "cache")})
+        return _Ways(options, {**index, **links, "UV_CACHE_DIR": str(self._root / CACHE)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Garbage:
     """Something that nobody wants. `kind` is `block`, its archive or its program, `upload`, one that was replaced or
-    never ended, or `environment`, which no job asked for in a month; `size_bytes` is what its files hold."""
+    never ended, or `environment`, which no job asked for in a month, or what was fetched for them; `size_bytes` is what
+    its files hold."""
 
     kind: str
     name: str

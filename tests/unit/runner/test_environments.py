@@ -251,3 +251,21 @@ def test_one_that_nobody_asked_for_in_a_while_is_removed_and_one_that_was_asked_
     assert built.remove(environment.lock, before)
     assert built.find(["naming"]) is None
     assert built.build(["naming"], never) == environment
+
+
+def test_what_was_fetched_is_removed_when_nothing_was_built_in_a_while(built: UvEnvironments) -> None:
+    environment = built.build(["naming"], never)
+    cache = built._root / "cache"
+    assert any(cache.iterdir())
+    before = datetime.now(UTC) - timedelta(days=1)
+    assert not built.remove("cache", before)
+    os.utime(cache, (0, 0))
+    built.build(["greeting"], never)
+    assert built.old(before) == {}
+    os.utime(cache, (0, 0))
+    assert built.old(before) == {"cache": cache}
+    assert built.remove("cache", before)
+    assert not cache.exists()
+    assert built.find(["naming"]) == environment
+    assert Path(environment.python).exists()
+    assert built.build(["greeting", "naming"], never).python
