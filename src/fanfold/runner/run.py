@@ -103,7 +103,10 @@ class Run:
             self._make_folders()
             self._package = str(self.blobs.program(self.blobs.at(self.order.package)))
             unwanted = partial(self._unwanted, listen)
-            self._given = stage_in(self.order, self.folders.reads, self._effects, unwanted, self.blobs)
+            same = self._is_same_user()
+            self._given = stage_in(
+                self.order, self.folders.reads, self._effects, unwanted, self.blobs, copied=same
+            )
             if self._why is None:
                 self.running = self._platform.start(self._program())
         except ChunkChanged as err:
@@ -118,6 +121,11 @@ class Run:
             self._cannot_start(err)
         else:
             self._begun()
+
+    def _is_same_user(self) -> bool:
+        """Whether the program runs as the user that owns what is stored, and is not Fanfold's own."""
+        is_another = os.getuid() == 0 and (self._rules.isolation == "on" or bool(self.order.image))
+        return not self.order.trusted and not is_another
 
     def _begun(self) -> None:
         if self.running is None:  # stopped meanwhile

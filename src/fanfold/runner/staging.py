@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanfold.effects import COPY_BYTES, Effects, begin_writing, copy_bytes, enough_space, etag_of
+from fanfold.effects import COPY_BYTES, Effects, begin_writing, copy_bytes, enough_space, etag_of, part_of
 from fanfold.errors import BadInput, OutOfSpace, Unavailable
 from fanfold.jobs.chunks import STORED, Chunk, FileChunk, RangeChunk
 from fanfold.jobs.models import ResultFile, ResultManifest
@@ -63,18 +63,39 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class _Hands:
-    """What staging in works with; `home` is the job's folder."""
+    """What staging in works with; `home` is the job's folder, `copied` says that nothing may be a link."""
 
     home: Path
     effects: Effects
     unwanted: Callable[[], bool]
     blobs: Blobs
+    copied: bool
+
+    def place(self, path: Path, place: Path) -> int:
+        """Put a stored file there; its size. A link would let who may write to one name change the stored file."""
+        size_bytes = self.blobs.place(path, place)
+        if self.copied and os.stat(place).st_nlink > 1:
+            part = part_of(place)
+            with enough_space(place):
+                self.effects.copy(place, part)
+            self.effects.rename(part, place)
+        return size_bytes
 
 
-def stage_in(order: RunOrder, target: Path, effects: Effects, unwanted: Callable[[], bool], blobs: Blobs) -> Staged:
-    """Put the program's input into `target`. `unwanted` is asked again and again where that takes long, which then ends
-    early. Raises ChunkChanged, SourceAway, OutOfSpace; Unavailable where the job storage does not answer."""
-    hands = _Hands(blobs.at(order.folder), effects, unwanted, blobs)
+def stage_in(
+    order: RunOrder,
+    target: Path,
+    effects: Effects,
+    unwanted: Callable[[], bool],
+    blobs: Blobs,
+    *,
+    copied: bool = False,
+) -> Staged:
+    """Put the program's input into `target`: links to stored files, where it may not write to those, or copies.
+
+    `unwanted` is asked again and again where that takes long, which then ends early. Raises ChunkChanged, SourceAway,
+    OutOfSpace; Unavailable where the job storage does not answer."""
+    hands = _Hands(blobs.at(order.folder), effects, unwanted, blobs, copied)
     entries, total = 0, 0
     for size_bytes, folders in _all_staged(order, target, hands):
         entries, total = entries + 1 + folders, total + size_bytes
@@ -126,13 +147,13 @@ def _stage(item: Input, place: Path, hands: _Hands) -> int:
         place.touch()
         return 0
     if item.location.startswith(STORED):
-        return hands.blobs.place(hands.blobs.at(item.location.removeprefix(STORED)), place)
+        return hands.place(hands.blobs.at(item.location.removeprefix(STORED)), place)
     if Path(item.location).is_absolute():  # a user's own file: a program that writes into it must not change it
         source = Path(item.location)
         with enough_space(place):
             hands.effects.copy(source, place)
         return source.stat().st_size
-    return hands.blobs.place(hands.home / item.location, place)
+    return hands.place(hands.home / item.location, place)
 
 
 def _inputs(order: RunOrder, blobs: Blobs) -> Iterable[Input]:
@@ -144,7 +165,7 @@ def _inputs(order: RunOrder, blobs: Blobs) -> Iterable[Input]:
 
 def _stage_chunk(chunk: Chunk, place: Path, hands: _Hands) -> int:
     if isinstance(chunk, FileChunk):
-        if hands.blobs.place(hands.home / chunk.key, place) != chunk.size_bytes:
+        if hands.place(hands.home / chunk.key, place) != chunk.size_bytes:
             raise ChunkChanged(
                 f"chunk file '{chunk.key}' had {chunk.size_bytes} bytes when it was made and has not now"
             )
@@ -294,7 +315,10 @@ class _Taking:
         os.chmod(name, 0o644, dir_fd=folder)
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
-            size = os.fstat(descriptor).st_size
+            info = os.fstat(descriptor)
+            if info.st_uid != os.getuid():  # later programs are given links to it, and may be the user that made it
+                os.fchown(descriptor, os.getuid(), os.getgid())
+            size = info.st_size
             self._add(size)
             if size:  # the disk works while bytes are hashed and other results looked at
                 begin_writing(descriptor)
