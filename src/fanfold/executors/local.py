@@ -41,8 +41,7 @@ from fanfold.runner.process_tree import adopt_orphans, end_strays
 SILENT_S = 5.0
 """A runner not heard of for so long is not alive; it says something every half second."""
 
-ENDS_WITHIN_S = 5.0
-"""A runner that does not end so soon after its program's grace is killed."""
+ENDS_WITHIN_S = 5.0  # after its program's grace; then a runner is killed
 
 QUEUED_PER_SLOT = 64
 RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
@@ -187,8 +186,7 @@ class LocalExecutor:
             self._waiting.clear()
 
     def _dismiss(self, runner: RunnerProcess) -> None:
-        """End a runner: it finds its channel closed, kills its program and ends what it kept ready, of which control
-        groups and containers would outlive it."""
+        """End a runner: at the end of its channel it ends its program and what else would outlive it."""
         self._reports += [GivenBack(attempt, self._clock.now(), runner=runner.name) for attempt in runner.orders]
         runner.channel.close()
 

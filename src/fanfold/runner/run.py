@@ -104,9 +104,7 @@ class Run:
             self._package = str(self.blobs.program(self.blobs.at(self.order.package)))
             unwanted = partial(self._unwanted, listen)
             same = self._is_same_user()
-            self._given = stage_in(
-                self.order, self.folders.reads, self._effects, unwanted, self.blobs, copied=same
-            )
+            self._given = stage_in(self.order, self.folders.reads, self._effects, unwanted, self.blobs, copied=same)
             if self._why is None:
                 self.running = self._platform.start(self._program())
         except ChunkChanged as err:
