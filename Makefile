@@ -52,7 +52,7 @@ ci:  ## check, then test
 	@$(MAKE) --no-print-directory test
 
 faults: setup-dev  ## kills, full disks, lost nodes at full length: minutes, a whole machine
-	$(RUN_TESTS) tests/faults tests/acceptance/test_resuming.py tests/compat/test_once_for_a_key.py -m "heavy or not heavy" --timeout=1200 $(PYTEST_ARGS)
+	FANFOLD_WHOLE_MACHINE=1 $(RUN_TESTS) tests/faults tests/acceptance/test_resuming.py tests/compat/test_once_for_a_key.py -m "heavy or not heavy" --timeout=1200 $(PYTEST_ARGS)
 
 bench: setup-dev  ## the benchmarks; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)

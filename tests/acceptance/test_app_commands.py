@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.command import COPY, Desk, only
+from tests.pace import patience
 
 
 def test_new_blocks_of_all_kinds_run_as_they_are(desk: Desk) -> None:
@@ -76,7 +77,7 @@ def test_params_are_checked_and_filled_in(desk: Desk) -> None:
 )
 def test_a_failure_is_told_with_its_reason(desk: Desk, program: str, reason: str, said: str) -> None:
     desk.write("bad.py", program)
-    words = ("app", "test", "bad.py", "--chunk", "input.txt", "--task-timeout", 0.5)
+    words = ("app", "test", "bad.py", "--chunk", "input.txt", "--task-timeout", 0.5 if reason == "timed_out" else 60)
     ended = desk.type(*words, "--json")
     assert ended.code == 1
     told = json.loads(ended.out)
@@ -104,7 +105,7 @@ def test_ctrl_c_ends_the_program(desk: Desk) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 130
+        assert process.wait(patience(15)) == 130
 
 
 def test_a_missing_chunk_and_a_built_in_block_are_refused(desk: Desk) -> None:
@@ -121,6 +122,6 @@ def test_ctrl_c_ends_a_program_that_does_not_heed_it(desk: Desk) -> None:
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(15) == 130
+            assert process.wait(patience(15)) == 130
         finally:
             process.kill()

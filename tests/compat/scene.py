@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from fanfold.jobs.access import UserRole
-from tests.compat.server import Door, Server, json_of, until
+from tests.compat.server import DEADLINE_S, Door, Server, json_of, until
 
 OURS, THEIRS = "ours", "theirs"
 
@@ -154,7 +154,7 @@ def run(door: Door, job_id: str, config: dict[str, Any] | None = None) -> None:
     json_of(door.post(f"/v1/customer/jobs/{job_id}/run", json=config or {}))
 
 
-def ended(door: Door, job_id: str, state: str = "JOB_STATE_COMPLETE", deadline_s: float = 25.0) -> dict[str, Any]:
+def ended(door: Door, job_id: str, state: str = "JOB_STATE_COMPLETE", deadline_s: float = DEADLINE_S) -> dict[str, Any]:
     """The job once it has ended, as it is expected to; found by long polls."""
     found = job_of(door, job_id)
 

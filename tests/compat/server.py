@@ -13,9 +13,12 @@ from typing import IO
 import httpx
 import psutil
 
+from tests.pace import patience
+
 FANFOLD = Path(sys.executable).with_name("fanfold")
-START_S = 20.0
-STOP_S = 20.0
+DEADLINE_S = patience(25.0)
+START_S = patience(20.0)
+STOP_S = patience(20.0)
 NO_TLS = False
 """Reading the machine's certificates takes longer than all else a client does, and nothing here is encrypted."""
 
@@ -174,7 +177,7 @@ def json_of(answer: httpx.Response, status: int = 200) -> dict[str, object]:
     return found
 
 
-def until(what: str, true: object, deadline_s: float = 25.0) -> None:
+def until(what: str, true: object, deadline_s: float = DEADLINE_S) -> None:
     """Look again and again until something is true; fails, saying what was waited for, when it takes too long."""
     assert callable(true)
     give_up = time.monotonic() + deadline_s

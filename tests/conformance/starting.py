@@ -12,8 +12,9 @@ from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.platforms.process import ProcessPlatform
 from fanfold.ports.platform import Ended, Program, Rules, Walls
+from tests.pace import patience
 
-ENDS_WITHIN_S = 25.0
+ENDS_WITHIN_S = patience(25.0)
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 

@@ -17,6 +17,7 @@ from fanfold.jobs.models import BlockTags, DataRef, Job, JobConfig
 from fanfold.ports.store import JobFilter
 from fanfold.settings import Settings
 from fanfold.wiring import Parts, wire
+from tests.pace import patience
 
 ACCOUNT = "local"
 CHUNKS = 4
@@ -24,7 +25,7 @@ LINES = 300
 PARTITION = f"""for i in $(seq 0 {CHUNKS - 1}); do echo "piece $i" > "$CHUNKS_DIR/data_$i.bin"; done"""
 APP = f"""payload="$(cat "$TASK_DIR/data.bin") of chunk $FANFOLD_CHUNK_INDEX by attempt $FANFOLD_ATTEMPT"
 yes "$payload" | head -n {LINES} > "$TASK_RESULTS_DIR/out.txt" """
-DEADLINE_S = 25.0
+DEADLINE_S = patience(25.0)
 
 
 def program(place: Path, name: str, script: str) -> str:

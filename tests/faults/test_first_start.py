@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.compat.server import Server, json_of
+from tests.pace import patience
 
 KEY_FILE = "first-key.txt"
 
@@ -17,7 +18,7 @@ def test_a_key_that_nobody_could_read_is_told_at_the_next_start(tmp_path: Path) 
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as nobody, server.errors.open("w") as errors:
-        ended = subprocess.run(server.command(), stdout=nobody, stderr=errors, timeout=25, check=False)
+        ended = subprocess.run(server.command(), stdout=nobody, stderr=errors, timeout=patience(25), check=False)
     assert ended.returncode != 0
     assert server.database.exists()
     key = (server.state / KEY_FILE).read_text().strip()

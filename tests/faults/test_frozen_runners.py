@@ -15,17 +15,18 @@ from fanfold.jobs.models import Job, JobState, Role, TaskKey
 from fanfold.pipeline.invariants import check_invariants
 from fanfold.wiring import Parts
 from tests.faults.small_job import CHUNKS, begun, ended, small_draft, until, wired, wrong_output
+from tests.pace import patience
 
 DYING_RUNNER = Path(__file__).with_name("dying_runner.py")
-LEASE_S = 0.6
+LEASE_S = patience(0.6)
 LONG_GRACE_S = 30.0
 """With this a runner that does not obey is left alone long enough to wake and speak."""
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runner is thought frozen after less than a second instead of five."""
-    monkeypatch.setattr(local, "SILENT_S", 0.8)
+    """A runner, which says something every half second, is thought frozen sooner than after five."""
+    monkeypatch.setattr(local, "SILENT_S", patience(1.0))
 
 
 def remembered(parts: Parts, job: Job) -> tuple[object, ...]:
@@ -69,7 +70,7 @@ def wakes_in_vain(place: Path, stops_at: int) -> bool:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("stops_at", [4, 9, 16, 19, 20])
 def test_a_runner_that_freezes_and_wakes_late_changes_nothing(tmp_path: Path, stops_at: int) -> None:
     assert wakes_in_vain(tmp_path / "place", stops_at)
@@ -84,9 +85,9 @@ def test_a_runner_that_freezes_at_any_effect_and_wakes_late_changes_nothing(tmp_
     assert stops_at > 20, "a runner has more effects than that"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_task_that_takes_twenty_leases_is_run_once(tmp_path: Path) -> None:
-    lease_s = 0.2
+    lease_s = patience(0.2)
     parts = wired(tmp_path, lease_s=lease_s)
     try:
         app = f'echo run >> "{tmp_path}/runs-$FANFOLD_CHUNK_INDEX"; sleep {20 * lease_s}; touch "$TASK_RESULTS_DIR/out"'

@@ -20,6 +20,7 @@ from fanfold.platforms import bubblewrap, cgroups
 from tests.compat.scene import archive_of, draft, ended, run
 from tests.compat.server import Server, json_of, until
 from tests.faults.hostile import APP, COMPLETED, HARMLESS, LIMITS, MEMORY_GIB, PROGRAMS, TIMEOUT_S
+from tests.pace import patience
 
 CANARY = "canary-of-the-servers-environment"
 NEEDS_GROUPS = {"out_of_memory", "too_many_processes"}
@@ -31,7 +32,7 @@ APP_TAG = "hostile@0.1"
 KNOWN_PROCESSES = ("fanfold.runner", "zygote.py", "conmon")
 """Runners, what they keep ready, and what watches a container of Podman's."""
 
-LONG_TIMEOUT_S = 20.0
+LONG_TIMEOUT_S = patience(20.0)
 
 
 class Scene:

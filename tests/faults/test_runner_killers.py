@@ -10,6 +10,7 @@ from pathlib import Path
 from fanfold.jobs.models import JobConfig, JobState, OnFailure, TaskState
 from fanfold.jobs.task_lifecycle import MAX_LOSSES
 from tests.faults.small_job import begun, ended, small_draft, wired
+from tests.pace import promised
 
 CHUNKS = 60
 PARTITION = f"""for i in $(seq 0 {CHUNKS - 1}); do echo "$i" > "$CHUNKS_DIR/data_$i.bin"; done"""
@@ -34,4 +35,4 @@ def test_a_program_that_kills_its_runner_fails_and_harms_no_other(tmp_path: Path
     assert (killer.reason, killer.error_message) == ("runner_lost", "the runner died (killed by signal 9)")
     assert [(task.state, task.attempt, task.losses) for task in others] == [(TaskState.COMPLETED, 1, 0)] * (CHUNKS - 1)
     ends = sorted(task.ended_at for task in others if task.ended_at is not None)
-    assert max(later - earlier for earlier, later in pairwise(ends)) < timedelta(seconds=1)
+    assert max(later - earlier for earlier, later in pairwise(ends)) < timedelta(seconds=promised(1.0))

@@ -15,6 +15,7 @@ import pytest
 from tests.compat.scene import draft, ended, fresh, job_of, run
 from tests.compat.server import json_of, until
 from tests.faults.hounded import JOBS, SLOTS, Hounded, hounded
+from tests.pace import patience
 
 SEED = 20260104
 AT_A_TIME = 8
@@ -22,7 +23,7 @@ ABORTED, RUNNER_KILLED = 0.05, 0.05
 MOST_DESCRIPTORS = 5
 MOST_GROWTH = 1.10
 COMPLETE = "JOB_STATE_COMPLETE"
-SETTLED_WITHIN_S = 10.0
+SETTLED_WITHIN_S = patience(10.0)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from fanfold.stores import migrate
 from tests.compat.scene import draft, job_of, push
 from tests.compat.server import Server
 from tests.faults.defects import Change, Defect, defective_tree
+from tests.pace import patience
 
 DYING = """
 import os, signal, sys
@@ -154,7 +155,7 @@ def refused(state: Path, source: Path | None = None) -> str:
     before = database.read_bytes()
     environment = {**os.environ, "PYTHONPATH": str(source or "")}
     command = [sys.executable, "-c", "from fanfold.cli import main; main()", "up", "--state", str(state), "--port", "0"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=25, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=patience(25), check=False)
     assert (ended.returncode in (2, 3), ended.stdout) == (True, ""), ended
     assert database.read_bytes() == before
     assert ended.stderr.startswith("error: ")
@@ -209,5 +210,5 @@ def test_a_migration_that_dies_leaves_the_old_or_the_new(
 def _die(state: Path, source: Path, statement: int) -> None:
     command = [sys.executable, "-c", DYING, str(statement), "up", "--state", str(state), "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(source)}
-    ended = subprocess.run(command, env=environment, capture_output=True, timeout=25, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, timeout=patience(25), check=False)
     assert ended.returncode == -signal.SIGKILL, ended

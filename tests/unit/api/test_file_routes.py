@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from fanfold.jobs.models import DataRef, Job
+from tests.pace import patience
 from tests.unit.api.serving import MOST_BYTES, Served
 
 BODY = bytes(range(256)) * 4000
@@ -277,7 +278,7 @@ def _open_below(root: Path) -> list[str]:
 def _until(true: object) -> None:
     """Look again until something is true."""
     assert callable(true)
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + patience(10)
     pause = threading.Event()
     while not true():
         assert time.monotonic() < give_up

@@ -11,6 +11,7 @@ from typing import Any
 
 from fanfold.builtin.planning import PlannedChunk
 from fanfold.builtin.registry import load
+from tests.pace import patience
 
 ALWAYS: dict[str, str] = {}
 """What every block is given besides its own environment."""
@@ -48,7 +49,12 @@ def start(
     """Exit status and stderr of a block run by path in an environment that holds nothing else."""
     program = [sys.executable, "-P", load(role, name).path]
     ran = subprocess.run(
-        program, env={**ALWAYS, **environment}, capture_output=True, timeout=25, check=False, preexec_fn=before
+        program,
+        env={**ALWAYS, **environment},
+        capture_output=True,
+        timeout=patience(25),
+        check=False,
+        preexec_fn=before,
     )
     assert ran.stdout == b""
     return ran.returncode, ran.stderr.decode()

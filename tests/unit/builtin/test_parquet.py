@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fanfold.builtin.registry import load
+from tests.pace import patience
 from tests.unit.builtin.running import Ran, assemble, fill, fresh, partition, start
 
 pytestmark = pytest.mark.needs(module="pyarrow")
@@ -262,7 +263,7 @@ def start_bare(role: str, name: str, environment: dict[str, str]) -> tuple[int, 
     path = load(role, name).path
     program = [sys.executable, "-S", "-P", path]
     found = {"PYTHONPATH": str(Path(path).parents[2])}
-    ran = run(program, env=environment | found, capture_output=True, text=True, timeout=25, check=False)
+    ran = run(program, env=environment | found, capture_output=True, text=True, timeout=patience(25), check=False)
     return ran.returncode, ran.stderr
 
 

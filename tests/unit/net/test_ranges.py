@@ -152,4 +152,4 @@ def test_a_server_that_drips_its_head_or_body_is_ended_in_time() -> None:
         request = RangeRequest(server.url("/x"), {}, True)
         with closing(RangeClient(request, ETAG, 0.5, waits_s=())) as made, pytest.raises(Unavailable):
             made.read(0, 1000)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15  # all of it takes longer than 20

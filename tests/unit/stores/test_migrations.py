@@ -22,6 +22,7 @@ from fanfold.stores.schema import metadata
 from fanfold.stores.sqlite import SqliteStore
 from tests.arch.source import ROOT
 from tests.conformance.postgres import shared_postgres
+from tests.pace import patience
 from tests.values import a_job
 
 VERSIONS = Path(migrate.MIGRATIONS, "versions")
@@ -207,7 +208,7 @@ else:
 def test_a_kill_while_tables_are_made_leaves_none_of_them(tmp_path: Path, how: str, statement: int) -> None:
     path = tmp_path / "killed.db"
     arguments = [sys.executable, "-c", KILLED_AT, str(path), str(statement), how]
-    ended = subprocess.run(arguments, check=False, timeout=25, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    ended = subprocess.run(arguments, check=False, timeout=patience(25), env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert ended.returncode == -signal.SIGKILL
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
