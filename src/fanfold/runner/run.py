@@ -122,7 +122,7 @@ class Run:
 
     def _is_same_user(self) -> bool:
         """Whether the program runs as the user that owns what is stored, and is not Fanfold's own."""
-        is_another = os.getuid() == 0 and (self._rules.isolation == "on" or bool(self.order.image))
+        is_another = os.getuid() == 0 and (self.rules.isolation == "on" or bool(self.order.image))
         return not self.order.trusted and not is_another
 
     def _begun(self) -> None:
