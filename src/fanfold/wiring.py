@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, MissingPart, OutOfSpace, Problem
+from fanfold.errors import BadInput, Conflict, MissingPart, OutOfSpace, Problem
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.executors.post import Post
 from fanfold.executors.ray import RayPlace
@@ -46,6 +46,7 @@ from fanfold.ports.space import Space
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
 from fanfold.runner.environments import UvEnvironments
 from fanfold.runner.storage import storage_at
+from fanfold.services.arriving import problem_of
 from fanfold.services.block_files import BlockFiles
 from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.disk_space import ENDLESS, DiskSpace
@@ -116,7 +117,7 @@ def wire(
 ) -> Parts:
     """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it."""
     effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
-    effects.make_folder(settings.state)
+    make_usable(settings.state, effects)
     executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
     workspace = _workspace(settings, effects, lambda: scheduler.stopping)
@@ -134,10 +135,7 @@ def wire(
         planners=BuiltinPlanners(sources, workspace.blobs),
         offer=executor.offer,
         stopping=lambda: scheduler.stopping,
-        clamp_oversize=settings.oversize == "clamp",
-        max_partitioning=settings.max_partitioning,
-        fail_when_full=settings.full_disk == "fail",
-        max_expanded_bytes=settings.max_upload_bytes,
+        **_bounds(settings),
         shortage=space.shortage,
         environment=platforms.name,
         provide=platforms.provide,
@@ -147,7 +145,6 @@ def wire(
     reconciler = Reconciler(store, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(block_files(settings, effects, clock, workspace.blobs), effects))
-    validator = Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
     return Parts(
         settings=settings,
         database=store.database,
@@ -157,7 +154,7 @@ def wire(
         executor=executor,
         feeder=feeder,
         scheduler=scheduler,
-        jobs=JobService(store, validator, clock, wake, room=OneDisk(space)),
+        jobs=JobService(store, _validator(blocks, sources, secrets, platforms), clock, wake, room=OneDisk(space)),
         planner=SplitterPlans(tools),
         clock=clock,
         wake=wake,
@@ -167,6 +164,27 @@ def wire(
         images=platforms.images,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" and settings.executor == "local" else "",
     )
+
+
+def _bounds(settings: Settings) -> dict[str, Any]:
+    """What stages are allowed, of `Tools`."""
+    return {
+        "clamp_oversize": settings.oversize == "clamp",
+        "max_partitioning": settings.max_partitioning,
+        "fail_when_full": settings.full_disk == "fail",
+        "max_expanded_bytes": settings.max_upload_bytes,
+    }
+
+
+def _validator(blocks: LocalBlocks, sources: Sources, secrets: ProgramSecrets, platforms: BlockPlatforms) -> Validator:
+    return Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
+
+
+def make_usable(state: Path, effects: Effects) -> None:
+    """Have a state folder; Conflict for one that an import filled in part."""
+    effects.make_folder(state)
+    if said := problem_of(state):
+        raise Conflict(f"{said}.")
 
 
 def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, runner: Sequence[str]) -> Executor:

@@ -64,6 +64,12 @@ class Server:
             self.key = self._told(lines, "API key, shown this once: ")
         return self
 
+    def start_known(self) -> Server:
+        """Start on what was there before; returns when it listens."""
+        self.launch()
+        self.url = self._told(self._lines(), "Fanfold serves at ")
+        return self
+
     def launch(self) -> None:
         """Start, and do not wait."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from fanfold.cli import main
 from fanfold.stores import migrate
 
-left, migrated = int(sys.argv.pop(1)), migrate._migrate
+left, migrated = int(sys.argv.pop(1)), migrate.migrate
 
 def one_more(*_):
     global left
@@ -36,12 +36,12 @@ def one_more(*_):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-def counted(connection, version):
+def counted(connection, version, to=migrate.HEAD):
     sa.event.listen(sa.Engine, "before_cursor_execute", one_more)
     sa.event.listen(sa.Engine, "commit", one_more)
-    migrated(connection, version)
+    migrated(connection, version, to)
 
-migrate._migrate = counted
+migrate.migrate = counted
 main()
 """
 NEXT = "next"

@@ -14,10 +14,12 @@ from fanfold.ports.store import Store
 
 def check_invariants(store: Store, workspace: Workspace) -> list[str]:
     """Every broken invariant as a sentence; empty when all is well."""
-    found = store.violations()
-    for job_id in workspace.job_ids():
-        found += _of_storage(store, workspace, job_id)
-    return found
+    return store.violations() + check_files(store, workspace)
+
+
+def check_files(store: Store, workspace: Workspace) -> list[str]:
+    """Those that files break."""
+    return [said for job_id in workspace.job_ids() for said in _of_storage(store, workspace, job_id)]
 
 
 def _of_storage(store: Store, workspace: Workspace, job_id: str) -> list[str]:

@@ -80,7 +80,7 @@ from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
 from fanfold.stores.wallet import SqlWallet
 from fanfold.stores.webhooks import SqlWebhooks
-from fanfold.wiring import Parts, Sources, block_files, environments_of, wire
+from fanfold.wiring import Parts, Sources, block_files, environments_of, make_usable, wire
 
 LONGEST_GRACE_H = 100 * 365 * 24
 
@@ -100,7 +100,7 @@ class ServerParts:
 def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
     """Everything of a server but its socket; `url` is where clients reach it."""
     effects = effects or Effects()
-    effects.make_folder(settings.state)
+    make_usable(settings.state, effects)
     keys = server_keys(settings.state, effects)
     sealer = Sealer(Path(settings.master_key_file or settings.state / MASTER_KEY_FILE), effects, settings.master_key)
     core = wire(

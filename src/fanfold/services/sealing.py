@@ -66,6 +66,10 @@ class Sealer:
         """The name of the master key that wraps new data keys."""
         return self._keys.current
 
+    def knows(self, master: str) -> bool:
+        """Whether what a master key of this name wraps can be opened."""
+        return master in self._keys.keys
+
     @property
     def rotating(self) -> bool:
         """Whether there are older keys, with which values may still be wrapped."""

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fanfold.effects import Effects
+from fanfold.stores import migrate
 
 Connection = sa.Connection
 
@@ -80,6 +81,15 @@ class Database:
     def translated(self) -> Iterator[None]:
         """Database errors as ours; each database says which are which."""
         yield
+
+    def migrated(self) -> tuple[str, str, list[str]]:
+        """Bring the tables to this release; from which schema, "" for none, to which, and the indexes that had been
+        dropped and were made again."""
+        with self.reading() as connection:
+            before = migrate.version_of(connection)
+        with self.translated():
+            migrate.bring_up_to_date(self._engine)
+            return before, migrate.HEAD, migrate.mend_indexes(self._engine)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every commit of this process; it must return at once."""

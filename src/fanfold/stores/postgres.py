@@ -27,7 +27,7 @@ from fanfold.errors import BadInput, Conflict, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.locking import locked
-from fanfold.stores.migrate import bring_up_to_date
+from fanfold.stores.migrate import Prepare, bring_up_to_date
 from fanfold.stores.sql import SqlStore
 
 CHANNEL = "fanfold"
@@ -62,8 +62,9 @@ log = logging.getLogger(__name__)
 class PostgresDatabase(Database):
     """PostgreSQL's own: the lock of writers, the wake-ups across processes, its error codes."""
 
-    def __init__(self, url: str, effects: Effects) -> None:
-        """Open the database at `url`, postgresql://user:password@host/name, and make its tables where it is new."""
+    def __init__(self, url: str, effects: Effects, prepare: Prepare = bring_up_to_date, *, owning: bool = True) -> None:
+        """Open the database at `url`, postgresql://user:password@host/name, and make its tables where it is new. One
+        that is not `owning` it looks at it, and is not told of others' commits."""
         self._url = _parsed(url)
         self._name = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
         self._me = uuid.uuid4().hex
@@ -73,14 +74,15 @@ class PostgresDatabase(Database):
         self._listener: threading.Thread | None = None
         self._taken = False
         try:
-            owner = self._owning()
+            owner = self._owning() if owning else None
             with self.translated():
-                bring_up_to_date(engine)
+                prepare(engine)
         except BaseException:
             self.close()
             raise
-        self._listener = threading.Thread(target=self._listen, args=(owner,), name="fanfold-listen", daemon=True)
-        self._listener.start()
+        if owner is not None:
+            self._listener = threading.Thread(target=self._listen, args=(owner,), name="fanfold-listen", daemon=True)
+            self._listener.start()
 
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[Connection]:

@@ -17,7 +17,7 @@ from fanfold.errors import Broken, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.locking import locked
-from fanfold.stores.migrate import bring_up_to_date
+from fanfold.stores.migrate import Prepare, bring_up_to_date
 from fanfold.stores.sql import SqlStore
 
 BUSY_WAIT_S = 10.0
@@ -33,7 +33,7 @@ def sqlite_version() -> str:
 class SqliteDatabase(Database):
     """SQLite's own: pragmas, the lock on the file, its error texts."""
 
-    def __init__(self, path: Path | None, effects: Effects) -> None:
+    def __init__(self, path: Path | None, effects: Effects, prepare: Prepare = bring_up_to_date) -> None:
         """Open or make the database at `path`; None keeps it in memory. Conflict where another process has it."""
         self._path = path
         self._lock = None if path is None else _locked(path)
@@ -41,7 +41,7 @@ class SqliteDatabase(Database):
         super().__init__(engine, effects)
         try:
             with self.translated():
-                bring_up_to_date(engine)
+                prepare(engine)
                 _keep_a_log(engine)
         except BaseException:
             self.close()
@@ -52,15 +52,15 @@ class SqliteDatabase(Database):
         """A full disk is OutOfSpace, a damaged file Broken, what else SQLite calls operational Unavailable."""
         try:
             yield
-        except sa.exc.DatabaseError as err:
-            text = str(err.orig)
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as err:  # the latter while it connects
+            text = str(err.orig if isinstance(err, sa.exc.DatabaseError) else err)
             if any(sign in text for sign in _FULL):
                 message = f"the disk that holds '{self._path}' is full or fails ({text})"
                 raise OutOfSpace(message, hint="Free some space and run again.") from err
             if any(sign in text for sign in _DAMAGED):
                 message = f"'{self._path}' is damaged, or no SQLite database ({text})."
                 raise Broken(message, hint="Put back a copy from before, or name another folder.") from err
-            if isinstance(err, sa.exc.OperationalError):
+            if isinstance(err, sa.exc.OperationalError | sqlite3.OperationalError):
                 raise Unavailable(f"the database '{self._path}' does not answer: {text}") from err
             raise
 
