@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from fanfold.errors import OutOfSpace
+from fanfold.errors import OutOfSpace, Unavailable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -56,11 +56,14 @@ class Effects:
         One that is not `lasting` may be gone or cut after a loss of power; `sync_disk_of` makes many last at once."""
         part = part_of(path)
         self.about_to("write", path.name)
-        with enough_space(path), open(part, "wb") as file:
+        with enough_space(path), _new(part) as file:
             yield file
             file.flush()
             if lasting:
                 self.fsync(file.fileno(), path.name)
+            ours = os.fstat(file.fileno()).st_ino
+        if part.lstat().st_ino != ours:
+            raise Unavailable(f"another process writes '{path}' meanwhile")
         self.rename(part, path)
         if lasting:
             self.fsync_folder(path.parent)
@@ -173,6 +176,7 @@ class Effects:
 
 
 def _new(path: Path) -> IO[bytes]:
+    """A file of its own: one that is there, and may be held open by somebody, is another one."""
     try:
         return open(path, "xb")
     except FileExistsError:

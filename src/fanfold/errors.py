@@ -11,6 +11,7 @@
     │   ├── QuotaExceeded      the account has as much as it may have
     │   └── BalanceTooLow      the account's money does not cover it
     ├── IllegalMove            an event that the present state does not know: a defect of ours
+    ├── Deposed                another orchestrator has the lease; nothing was changed
     ├── LostRace               another writer was first; nothing was changed
     ├── Unavailable            a store, a disk or a network does not answer now
     │   └── OutOfSpace         a disk is full
@@ -115,6 +116,12 @@ class IllegalMove(FanfoldError):
     """An event that the present state does not know; nothing was changed."""
 
     code = "illegal_move"
+
+
+class Deposed(FanfoldError):
+    """Another orchestrator has taken the lease; nothing was changed, and nothing of this one counts any more."""
+
+    code = "deposed"
 
 
 class LostRace(FanfoldError):

@@ -57,6 +57,10 @@ class Settings:
     storage_cache_bytes: int = _said(
         10 * 1024**3, "Most bytes that copies of stored files take up on each machine's disk."
     )
+    role: str = _said(
+        "both",
+        "What a process is there for: 'api', 'orchestrator' or 'both'; of several orchestrators one works.",
+    )
     slots: int = _said(_cores, "How many programs run at a time on this machine; default: its cores.")
     executor: str = _said("local", "Where programs run: 'local' (this machine) or 'ray' (a Ray cluster).")
     region: str = _said("", "The region that this machine belongs to, which jobs may ask for or avoid.")
@@ -165,6 +169,9 @@ class Settings:
             raise BadInput("the settings are not right", [Problem("database", said)])
         if wrong := _storage_problem(settings):
             raise BadInput("the settings are not right", [wrong])
+        if settings.role != "both" and not settings.database:
+            said = "one process owns an SQLite file and does both; name a PostgreSQL database to part them"
+            raise BadInput("the settings are not right", [Problem("role", said)])
         if settings.disk_high_bytes < settings.disk_low_bytes:
             said = f"expected at least disk_low_bytes ({settings.disk_low_bytes}), found {settings.disk_high_bytes}"
             raise BadInput("the settings are not right", [Problem("disk_high_bytes", said)])
@@ -207,6 +214,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "executor": ("local", "ray"),
     "ray_auth": ("token", "off"),
     "oversize": ("wait", "clamp"),
+    "role": ("both", "api", "orchestrator"),
     "container_fallback": _ON_OFF,
     "containers": ("auto", "podman", "docker", "off"),
     "allow_private_urls": _ON_OFF,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, MissingPart, OutOfSpace, Problem
+from fanfold.executors.elsewhere import Elsewhere
 from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.executors.post import Post
 from fanfold.executors.ray import RayPlace
@@ -25,6 +26,7 @@ from fanfold.pipeline.chunk_planner import SplitterPlans
 from fanfold.pipeline.environments import Interpreters
 from fanfold.pipeline.feeder import Feeder
 from fanfold.pipeline.images import BlockPlatforms, FindToken, JobImages
+from fanfold.pipeline.leadership import Lead, Sole, run_leading
 from fanfold.pipeline.orders import OrderMaker
 from fanfold.pipeline.planners import BuiltinPlanners
 from fanfold.pipeline.reconcile import Reconciler
@@ -43,6 +45,7 @@ from fanfold.ports.platform import Rules
 from fanfold.ports.secrets import ProgramSecrets
 from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
+from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
 from fanfold.runner.environments import UvEnvironments
 from fanfold.runner.storage import storage_at
@@ -84,6 +87,7 @@ class Parts:
     sources: Sources
     workspace: Workspace
     executor: Executor
+    lead: Lead
     feeder: Feeder
     scheduler: Scheduler
     jobs: JobService
@@ -99,11 +103,13 @@ class Parts:
     def close(self, drain_s: float = 0.0) -> None:
         """Stop feeding, let running tasks end for up to `drain_s` seconds, give the rest back, close everything."""
         self.scheduler.stop()
+        self.lead.stand_down()
         if self.thread.ident is not None:
             self.thread.join()
         self.executor.close(drain_s)
         self.scheduler.last_words()
         self.workers.shutdown(wait=True)
+        self.lead.close()
         self.store.close()
 
 
@@ -114,35 +120,34 @@ def wire(
     find_sources: FindSources | None = None,
     find_secrets: FindSecrets | None = None,
     find_tokens: FindTokens | None = None,
+    *,
+    find_lead: FindLead | None = None,
 ) -> Parts:
     """Open the state folder, start the runners, make the scheduler. Raises Conflict where another process has it."""
     effects, clock, wake = effects or Effects(), SteadyClock(), ThreadSignal()
     make_usable(settings.state, effects)
     executor = _hired(settings, effects, clock, wake, runner)
     store = _opened(settings, effects, executor)
-    workspace = _workspace(settings, effects, lambda: scheduler.stopping)
+    lead, led = _leading(store, executor, find_lead)
+    workspace = _workspace(settings, effects, lead.place, lambda: scheduler.stopping)
     sources = find_sources(store.database) if find_sources else local_sources(effects)
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
     platforms = _platforms(settings, workspace, find_tokens(store.database) if find_tokens else _no_token)
     orders = OrderMaker(workspace, platforms.interpreters.command, secrets, sources, platforms.images.of)
-    feeder = Feeder(store, executor, workspace, orders, clock, settings.lease_s)
+    feeder = Feeder(led, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
-        store=store,
+        store=led,
         workspace=workspace,
         clock=clock,
         sources=sources,
         planners=BuiltinPlanners(sources, workspace.blobs),
         offer=executor.offer,
         stopping=lambda: scheduler.stopping,
-        **_bounds(settings),
-        shortage=space.shortage,
-        environment=platforms.name,
-        provide=platforms.provide,
-        notices=platforms.images.notices,
+        **_bounds(settings, space, platforms),
     )
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
-    reconciler = Reconciler(store, workspace, feeder, secrets, clock)
+    reconciler = Reconciler(led, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
     blocks = LocalBlocks(Packages(block_files(settings, effects, clock, workspace.blobs), effects))
     return Parts(
@@ -152,6 +157,7 @@ def wire(
         sources=sources,
         workspace=workspace,
         executor=executor,
+        lead=lead,
         feeder=feeder,
         scheduler=scheduler,
         jobs=JobService(store, _validator(blocks, sources, secrets, platforms), clock, wake, room=OneDisk(space)),
@@ -159,20 +165,32 @@ def wire(
         clock=clock,
         wake=wake,
         space=space,
-        thread=threading.Thread(target=scheduler.run, name="fanfold-scheduler", daemon=True),
+        thread=threading.Thread(target=run_leading, args=(lead, scheduler), name="fanfold-scheduler", daemon=True),
         workers=workers,
         images=platforms.images,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" and settings.executor == "local" else "",
     )
 
 
-def _bounds(settings: Settings) -> dict[str, Any]:
-    """What stages are allowed, of `Tools`."""
+def _leading(store: SqlStore, executor: Executor, find: FindLead | None) -> tuple[Lead, Store]:
+    """Who leads, and the store as an orchestrator writes to it."""
+    if find is None:
+        return Sole(), store
+    lead = find(store.database, executor)
+    return lead, store.fenced(lambda: lead.epoch)
+
+
+def _bounds(settings: Settings, space: Space, platforms: BlockPlatforms) -> dict[str, Any]:
+    """What stages may do and what blocks are given, of `Tools`."""
     return {
         "clamp_oversize": settings.oversize == "clamp",
         "max_partitioning": settings.max_partitioning,
         "fail_when_full": settings.full_disk == "fail",
         "max_expanded_bytes": settings.max_upload_bytes,
+        "shortage": space.shortage,
+        "environment": platforms.name,
+        "provide": platforms.provide,
+        "notices": platforms.images.notices,
     }
 
 
@@ -180,14 +198,17 @@ def _validator(blocks: LocalBlocks, sources: Sources, secrets: ProgramSecrets, p
     return Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
 
 
-def make_usable(state: Path, effects: Effects) -> None:
+def make_usable(state: Path, effects: Effects) -> Effects:
     """Have a state folder; Conflict for one that an import filled in part."""
     effects.make_folder(state)
     if said := problem_of(state):
         raise Conflict(f"{said}.")
+    return effects
 
 
 def _hired(settings: Settings, effects: Effects, clock: Clock, wake: Signal, runner: Sequence[str]) -> Executor:
+    if settings.role == "api":
+        return Elsewhere(dict)
     if settings.executor == "ray":
         return _on_ray(settings, effects, clock, wake)
     executor_class = load(EXECUTORS, "local", "executor")
@@ -231,9 +252,9 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
     return executor
 
 
-def _workspace(settings: Settings, effects: Effects, stopping: Callable[[], bool]) -> Workspace:
+def _workspace(settings: Settings, effects: Effects, process: str, stopping: Callable[[], bool]) -> Workspace:
     blobs = storage_at(storage_of(settings), effects, settings.state, stopping)
-    return Workspace(settings.state, effects, blobs)
+    return Workspace(settings.state, effects, blobs, process)
 
 
 def storage_of(settings: Settings, patience_s: float = PATIENCE_S) -> BlobPlace:
@@ -361,7 +382,9 @@ class Sources:
 FindSources = Callable[["Database"], Sources]
 FindSecrets = Callable[["Database"], ProgramSecrets]
 FindTokens = Callable[["Database"], FindToken]
-"""What makes sources, and gives programs and private images their secrets, where that is not as in `fanfold run`."""
+FindLead = Callable[["Database", Executor], Lead]
+"""What makes sources, decides who leads, and gives programs and private images their secrets, where that is not as in
+`fanfold run`."""
 
 
 def local_sources(effects: Effects) -> Sources:

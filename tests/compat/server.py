@@ -116,18 +116,18 @@ class Server:
         """Ask it to end; its exit status, negative where a signal ended it."""
         return self._ended(signal.SIGTERM)
 
-    def wait(self) -> int:
+    def wait(self, within_s: float = STOP_S) -> int:
         """Its exit status, once it has ended by itself."""
-        return self._ended(None)
+        return self._ended(None, within_s)
 
-    def _ended(self, by: signal.Signals | None) -> int:
+    def _ended(self, by: signal.Signals | None, within_s: float = STOP_S) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
         if by is not None:
             process.send_signal(by)
         try:
-            return process.wait(STOP_S)
+            return process.wait(within_s)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, Unavailable
-from fanfold.stores import postgres
-from fanfold.stores.postgres import PostgresDatabase, PostgresStore
+from fanfold.stores import names, postgres
+from fanfold.stores.postgres import Hold, PostgresDatabase, PostgresStore
 from fanfold.stores.schema import jobs
 from tests.conformance.postgres import shared_postgres
 from tests.postgres_server import PostgresServer, postgres_server
@@ -53,12 +53,27 @@ def terminated(server: PostgresServer, url: str) -> None:
     server.do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'")
 
 
-def test_one_server_owns_a_database_until_it_is_closed(url: str) -> None:
-    first = PostgresDatabase(url, Effects())
-    with pytest.raises(Conflict, match="in use by another server"):
-        PostgresDatabase(url, Effects())
+def test_servers_share_a_database_and_who_moves_it_has_it_alone(url: str) -> None:
+    first, second = (PostgresDatabase(url, Effects()) for _ in range(2))
+    assert (first.is_shared(), second.is_shared()) == (True, True)
+    with pytest.raises(Conflict, match=r"in use\. Stop all its servers"):
+        alone(url)
+    second.close()
+    eventually(lambda: _check(not first.is_shared()), AssertionError, WAIT_S)
     first.close()
+    mover = alone(url)
+    with pytest.raises(Conflict, match="A command is moving it"):
+        PostgresDatabase(url, Effects())
+    mover.close()
     PostgresDatabase(url, Effects()).close()
+
+
+def alone(url: str) -> PostgresDatabase:
+    return PostgresDatabase(url, Effects(), hold=Hold.ALONE)
+
+
+def _check(what: bool) -> None:
+    assert what
 
 
 def test_a_password_is_not_told(url: str) -> None:
@@ -82,26 +97,26 @@ def test_connections_that_were_ended_are_made_anew_and_owned_again(url: str) -> 
         assert {job_id for job_id in ("before", "after") if store.job(job_id)} == {"before", "after"}
         eventually(lambda: _check_owned(url), AssertionError, WAIT_S)
         with pytest.raises(Conflict):
-            PostgresDatabase(url, Effects())
+            alone(url)
     finally:
         store.close()
 
 
 def _check_owned(url: str) -> None:
     with psycopg.connect(url) as connection:
-        held = connection.execute("SELECT 1 FROM pg_locks WHERE objid = %s", [postgres.OWNER_LOCK]).fetchall()
+        held = connection.execute("SELECT 1 FROM pg_locks WHERE objid = %s", [names.OWNER_LOCK]).fetchall()
     assert len(held) == 1
 
 
-def test_who_lost_the_database_to_another_server_writes_nothing(url: str, database: PostgresDatabase) -> None:
+def test_who_lost_the_database_to_one_that_moves_it_writes_nothing(url: str, database: PostgresDatabase) -> None:
     winners: list[PostgresDatabase] = []
 
     def take() -> None:
         terminated(shared_postgres(), url)
-        winners.append(PostgresDatabase(url, Effects()))
+        winners.append(alone(url))
 
     def write() -> None:
-        with pytest.raises(Unavailable, match="another server has"), database.writing("anything"):
+        with pytest.raises(Unavailable, match="held by a command that moves it"), database.writing("anything"):
             pass
 
     eventually(take, (Conflict, Unavailable), WAIT_S)
@@ -123,7 +138,7 @@ def test_a_writer_that_stands_still_loses_its_turn(url: str, monkeypatch: pytest
     other = sa.create_engine(url.replace("://", "+psycopg://"), connect_args={"options": postgres._SETTINGS})
     try:
         with other.connect() as frozen:
-            frozen.execute(sa.text(f"SELECT pg_advisory_xact_lock({postgres.WRITE_LOCK})"))
+            frozen.execute(sa.text(f"SELECT pg_advisory_xact_lock({names.WRITE_LOCK})"))
             store.insert_job(a_job("in-time"), "ann")
             with pytest.raises(sa.exc.DBAPIError, match="idle-in-transaction"):
                 frozen.execute(sa.select(jobs.c.id))
@@ -137,7 +152,7 @@ def test_others_commits_are_heard_and_ones_own_once(url: str, database: Postgres
     database.listen(heard.release)
     other = sa.create_engine(url.replace("://", "+psycopg://"))
     with other.begin() as connection:
-        connection.execute(sa.text(f"SELECT pg_notify('{postgres.CHANNEL}', 'another')"))
+        connection.execute(sa.text(f"SELECT pg_notify('{names.CHANNEL}', 'another')"))
     assert heard.acquire(timeout=WAIT_S)
     other.dispose()
 

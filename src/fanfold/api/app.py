@@ -17,8 +17,8 @@ from fanfold.errors import FanfoldError
 from fanfold.wire.base import Detail
 
 
-def make_app(services: Services, metrics: Metrics, hosts: HostGuard) -> FastAPI:
-    """The REST door over these services."""
+def make_app(services: Services, metrics: Metrics, hosts: HostGuard, *, operation_only: bool = False) -> FastAPI:
+    """The REST door over these services; `operation_only`: whether it is alive and ready, and what it measures."""
     app = FastAPI(
         title="Fanfold",
         version=__version__,
@@ -29,6 +29,16 @@ def make_app(services: Services, metrics: Metrics, hosts: HostGuard) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
+    if not operation_only:
+        _include_all(app)
+    app.include_router(meta.router)
+    docs.describe(app)
+    _answer_errors(app)
+    app.add_middleware(Watch, metrics=metrics, hosts=hosts)
+    return app
+
+
+def _include_all(app: FastAPI) -> None:
     for routes in (jobs, logs, events, webhooks):
         app.include_router(routes.router, prefix="/v1/customer")
         app.include_router(routes.router, prefix="/v1/computing", include_in_schema=False)
@@ -37,11 +47,6 @@ def make_app(services: Services, metrics: Metrics, hosts: HostGuard) -> FastAPI:
     app.include_router(wallet.router, prefix="/v1/wallet")
     app.include_router(wallet.older, prefix="/v1/customer/wallet")
     app.include_router(files.router)
-    app.include_router(meta.router)
-    docs.describe(app)
-    _answer_errors(app)
-    app.add_middleware(Watch, metrics=metrics, hosts=hosts)
-    return app
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -10,6 +10,7 @@ from fastapi import Request
 from fanfold.events.hub import Hub
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor
+from fanfold.ports.lease import Orchestrators
 from fanfold.ports.replays import Replays
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
@@ -53,6 +54,7 @@ class Services:
     idempotency: IdempotencyService
     store: Store
     executor: Executor
+    stands: Callable[[], Orchestrators]
     space: Space
     clock: Clock
     hub: Hub

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from fanfold.ports.executor import Executor
+from fanfold.ports.lease import Orchestrators, Standing
 from fanfold.ports.store import Finished, Store
 from fanfold.ports.webhooks import Told
 
@@ -18,7 +19,7 @@ TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
 class Metrics:
     """One process's metrics in a registry of its own."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, stands: Callable[[], Orchestrators]) -> None:
         self._registry = CollectorRegistry()
         labels = ["route", "method", "status"]
         self._requests = Counter("fanfold_requests", "Requests answered.", labels, registry=self._registry)
@@ -41,7 +42,7 @@ class Metrics:
         self._webhooks = Counter(
             "fanfold_webhook_attempts", "Messages sent to webhooks.", ["outcome"], registry=self._registry
         )
-        self._registry.register(_Standing(store, executor))
+        self._registry.register(_Standing(store, executor, stands))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -69,7 +70,8 @@ class Metrics:
 class _Standing:
     """Jobs by state, tasks by state and slots, counted when asked."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, stands: Callable[[], Orchestrators]) -> None:
+        self._stands = stands
         self._store = store
         self._executor = executor
 
@@ -87,3 +89,15 @@ class _Standing:
         slots.add_metric(["all"], self._executor.capacity().slots)
         slots.add_metric(["busy"], busy)
         yield from (jobs, tasks, slots)
+        yield from self._orchestrators()
+
+    def _orchestrators(self) -> Iterator[Metric]:
+        stands = self._stands()
+        role = GaugeMetricFamily(
+            "fanfold_orchestrator", "1 for what this process's orchestrator is.", labels=["role", "state"]
+        )
+        for state in Standing:
+            role.add_metric([stands.role.value, state.value], float(state is stands.standing))
+        epoch = GaugeMetricFamily("fanfold_orchestrator_lease", "The lease's number; it grows with each take-over.")
+        epoch.add_metric([], stands.epoch)
+        yield from (role, epoch)

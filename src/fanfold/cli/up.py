@@ -11,6 +11,13 @@ import typer
 app = typer.Typer(add_completion=False)
 
 
+Role = Annotated[str | None, typer.Option(help="api, orchestrator or both (both); of several orchestrators one works.")]
+Slots = Annotated[int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")]
+Storage = Annotated[
+    str | None, typer.Option(help="s3://bucket/prefix for job data; default: files in the state folder.")
+]
+
+
 @app.command("up")
 def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
@@ -19,12 +26,9 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     database: Annotated[
         str | None, typer.Option(help="postgresql://user:password@host/name; default: SQLite in the state folder.")
     ] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="s3://bucket/prefix for job data; default: files in the state folder.")
-    ] = None,
-    slots: Annotated[
-        int | None, typer.Option("--slots", "-j", min=1, help="Programs at a time; default: cores.")
-    ] = None,
+    storage: Storage = None,
+    role: Role = None,
+    slots: Slots = None,
     executor: Annotated[str | None, typer.Option(help="Where programs run: local or ray (local).")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="host:port of a Ray cluster's head; default: that of `fanfold cluster start`.")
@@ -51,6 +55,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         state=state.absolute() if state else None,
         database=database,
         storage=storage,
+        role=role,
         slots=slots,
         executor=executor,
         ray_address=ray_address,

@@ -88,8 +88,11 @@ class Reconciler:
             return
         if self._retention.apply(job):
             return
-        working = frozenset(attempt.name for attempt in self._feeder.at_work() if attempt.task.job_id == job_id)
-        current = frozenset(attempt.name for attempt in self._store.current_results(job_id))
-        swept = folder.sweep(current | working)
-        if swept:
-            log.info("job %s: %d orphans were removed", job_id, swept, extra=about(job))
+        # First what is there, then what may still count: what is in the one and not in the other then never will, even
+        # if this process stands still before it removes them and another goes on meanwhile.
+        there = folder.results()
+        kept = {attempt.name for attempt in self._feeder.at_work() if attempt.task.job_id == job_id}
+        kept |= {attempt.name for attempt in self._store.current_results(job_id, claimed=True)} if there else set()
+        if orphans := [name for name in there if name not in kept]:
+            folder.drop_results(orphans)
+            log.info("job %s: %d orphans were removed", job_id, len(orphans), extra=about(job))

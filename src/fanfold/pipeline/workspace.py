@@ -158,13 +158,14 @@ class JobFolder:
         """The rows of a JSON Lines file, streamed."""
         return json_lines(self.blobs, path)
 
-    def sweep(self, kept: frozenset[str]) -> int:
-        """Remove results of all attempts but these; says how many."""
-        folder = self.path / "results"
-        orphans = [name for name in self.blobs.names(folder) if name not in kept]
-        for orphan in orphans:
-            self._removed(folder / orphan)
-        return len(orphans)
+    def results(self) -> list[str]:
+        """The attempts whose results are there."""
+        return list(self.blobs.names(self.path / "results"))
+
+    def drop_results(self, names: Iterable[str]) -> None:
+        """Remove the results of these attempts; safe to repeat."""
+        for name in names:
+            self._removed(self.path / "results" / name)
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
@@ -181,10 +182,11 @@ class JobFolder:
 class Workspace:
     """All job folders below one root."""
 
-    def __init__(self, root: Path, effects: Effects, blobs: Blobs | None = None) -> None:
+    def __init__(self, root: Path, effects: Effects, blobs: Blobs | None = None, process: str = "") -> None:
+        """`process` names one of several that share the root: each has runners with a scratch of their own."""
         self.root = root
         self.blobs = blobs or at_rest_here(effects, root)
-        self.scratch = root / "scratch"
+        self.scratch = root / "scratch" / process
         self.effects = effects
 
     def at_work(self) -> Iterator[Path]:
@@ -202,9 +204,9 @@ class Workspace:
         return len(left)
 
     def drop_scratch(self) -> None:
-        """Remove it whole: at start, when no runner works."""
+        """Remove it whole, that of all processes: at start, when no runner works whose result could count."""
         with contextlib.suppress(OSError):
-            self.effects.remove_tree(self.scratch)
+            self.effects.remove_tree(self.root / "scratch")
 
     def keep_ballast(self) -> None:
         """Reserve the space that is given free when the disk is full, so that what happened can still be written.

@@ -199,8 +199,9 @@ class Store(Protocol):
     def results(self, job_id: str) -> Iterator[TaskResult]:
         """Results of the completed app tasks by chunk index, streamed."""
 
-    def current_results(self, job_id: str) -> Iterator[AttemptKey]:
-        """The attempts of all roles whose results are the job's; every other result folder is an orphan."""
+    def current_results(self, job_id: str, *, claimed: bool = False) -> Iterator[AttemptKey]:
+        """The attempts of all roles whose results are the job's, with those that may still win where `claimed` are
+        asked for, too; every other result folder that was there before is an orphan for ever."""
 
     def events(self, after: int, limit: int, account_id: str | None = None, job_id: str = "") -> list[EventRecord]:
         """The history after a sequence number, oldest first."""

@@ -28,6 +28,7 @@ from fanfold.datasources.url import WebFile
 from fanfold.effects import Effects
 from fanfold.events.hub import Hub
 from fanfold.events.webhooks import Courier
+from fanfold.executors.elsewhere import Elsewhere
 from fanfold.jobs.blocks import Manifest
 from fanfold.jobs.models import Job, PinnedBlock
 from fanfold.jobs.secrets import Credential
@@ -35,9 +36,11 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
+from fanfold.ports.executor import Executor
 from fanfold.ports.storage_use import StorageUse
 from fanfold.ports.store import EventRecord
 from fanfold.server.console import add_console
+from fanfold.server.leading import lead_of
 from fanfold.server.samples import give_samples
 from fanfold.services.access import FIRST_ACCOUNT, AccessService, RateLimits
 from fanfold.services.audit import AuditLog
@@ -84,6 +87,9 @@ from fanfold.wiring import Parts, Sources, block_files, environments_of, make_us
 
 LONGEST_GRACE_H = 100 * 365 * 24
 
+REQUEST_S = 60.0
+"""No request takes longer to have its effect."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerParts:
@@ -99,8 +105,7 @@ class ServerParts:
 
 def wire_server(settings: Settings, url: str, effects: Effects | None = None) -> ServerParts:
     """Everything of a server but its socket; `url` is where clients reach it."""
-    effects = effects or Effects()
-    make_usable(settings.state, effects)
+    effects = make_usable(settings.state, effects or Effects())
     keys = server_keys(settings.state, effects)
     sealer = Sealer(Path(settings.master_key_file or settings.state / MASTER_KEY_FILE), effects, settings.master_key)
     core = wire(
@@ -109,18 +114,19 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         find_sources=partial(_sources, settings, effects, sealer),
         find_secrets=partial(_secrets, sealer),
         find_tokens=partial(_tokens, sealer),
+        find_lead=partial(lead_of, settings),
     )
     database, clock, hub = core.database, core.clock, Hub()
+    executor = Elsewhere(core.lead.elsewhere, core.executor)
     secrets = _secrets(sealer, database)
-    secrets.clear_up()
     database.listen(hub.notify)
     access = AccessService(SqlAccess(database), clock, keys.pepper)
     templates = TemplateService(SqlTemplates(database), clock)
     files, use = block_files(settings, effects, clock, core.workspace.blobs), SqlStorageUse(database)
     room = AccountRoom(core.space, SqlAccess(database), use, clock)
     blocks = _blocks(core, templates, files, sealer)
-    problem = environments_of(settings, effects).problem
-    validator = Validator(blocks, core.sources, secrets, core.images.problem, problem)
+    _clear_up(database, secrets, blocks)
+    validator = _validator(core, blocks, secrets)
     signer = Signer(keys.signer)
     wallet, treasury = _money(core, validator)
     jobs = _jobs(core, sealer, validator, room, treasury)
@@ -131,7 +137,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         account_limits=AccountLimits(clock),
         jobs=jobs,
         wallet=wallet,
-        plans=PlanService(jobs, core.store, validator, core.planner, lambda: core.executor.capacity().slots),
+        plans=PlanService(jobs, core.store, validator, core.planner, lambda: executor.capacity().slots),
         blocks=blocks,
         templates=templates,
         secrets=secrets,
@@ -142,29 +148,57 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         logs=LogService(core.store, core.workspace),
         uploads=_uploads(core, signer, url, room),
         webhooks=webhooks,
-        idempotency=IdempotencyService(SqlIdempotency(database), clock),
+        idempotency=IdempotencyService(SqlIdempotency(database), clock, orphan_after_s=_orphan_after_s(settings)),
         store=core.store,
-        executor=core.executor,
+        executor=executor,
+        stands=core.lead.stands,
         space=core.space,
         clock=clock,
         hub=hub,
         public_url=url,
         alive=core.thread.is_alive,
     )
-    metrics = Metrics(core.store, core.executor)
-    core.feeder.listen(metrics.attempt_ended)
+    metrics = _metrics(core, executor)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
-    app = make_app(services, metrics, _host_guard(settings, url))
-    links = add_console(app, services, SqlAccess(database), keys)
+    app, console = _doors(settings, url, services, metrics)
+    links = add_console(console, services, SqlAccess(database), keys)
     return ServerParts(core, app, first_start, _courier(core, webhooks, metrics), sealer.mask, links.make)
 
 
 def _blocks(core: Parts, templates: TemplateService, files: BlockFiles, sealer: Sealer) -> BlockService:
     database, effects, most = core.database, core.workspace.effects, core.settings.max_push_bytes
     tokens = RegistryTokens(SqlSecrets(database), sealer, core.clock)
-    blocks = BlockService(SqlBlocks(database), templates, files, effects, core.clock, tokens, max_push_bytes=most)
-    blocks.sweep()
-    return blocks
+    return BlockService(SqlBlocks(database), templates, files, effects, core.clock, tokens, max_push_bytes=most)
+
+
+def _clear_up(database: Database, secrets: SecretService, blocks: BlockService) -> None:
+    """Remove what an earlier process left, where no other one can have it under way."""
+    if not database.is_shared():
+        secrets.clear_up()
+        blocks.sweep()
+
+
+def _validator(core: Parts, blocks: BlockService, secrets: SecretService) -> Validator:
+    problem = environments_of(core.settings, core.workspace.effects).problem
+    return Validator(blocks, core.sources, secrets, core.images.problem, problem)
+
+
+def _metrics(core: Parts, executor: Executor) -> Metrics:
+    metrics = Metrics(core.store, executor, core.lead.stands)
+    core.feeder.listen(metrics.attempt_ended)
+    return metrics
+
+
+def _doors(settings: Settings, url: str, services: Services, metrics: Metrics) -> tuple[FastAPI, FastAPI]:
+    """The app that is served, and the one that the console joins: not that of a process with a door for machines."""
+    operation_only = settings.role == "orchestrator"
+    app = make_app(services, metrics, _host_guard(settings, url), operation_only=operation_only)
+    return app, FastAPI() if operation_only else app
+
+
+def _orphan_after_s(settings: Settings) -> float:
+    """When a request that nobody answered is taken to be cut off: at once where one process takes them all."""
+    return REQUEST_S if settings.database else 0.0
 
 
 def _webhooks(core: Parts, sealer: Sealer) -> WebhookService:
@@ -191,6 +225,7 @@ def _courier(core: Parts, webhooks: WebhookService, metrics: Metrics) -> Courier
     webhooks.changed = courier.changed
     core.database.listen(courier.committed)
     courier.listen(metrics.webhook_told)
+    core.lead.on_lead(courier.start)
     return courier
 
 
@@ -230,7 +265,7 @@ def _uploads(core: Parts, signer: Signer, url: str, room: Room) -> UploadService
 
 def _secrets(sealer: Sealer, database: Database) -> SecretService:
     clock = SteadyClock()
-    return SecretService(SqlSecrets(database), sealer, AuditLog(SqlAccess(database), clock), clock)
+    return SecretService(SqlSecrets(database), sealer, AuditLog(SqlAccess(database), clock), clock, database.is_shared)
 
 
 def _tokens(sealer: Sealer, database: Database) -> FindToken:

@@ -49,8 +49,8 @@ def serve(
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
     server = _Server(config, parts, settings.drain_timeout_s, tell)
     try:
+        parts.core.lead.start()
         parts.core.thread.start()
-        parts.courier.start()
         if parts.core.unisolated:
             log.warning("programs run without a sandbox", why=parts.core.unisolated)
         server.run(sockets=[listener])
@@ -89,6 +89,7 @@ class _Server(uvicorn.Server):
             return
         log.info("stopping: running tasks may end", signal=signal.Signals(sig).name, seconds=self._drain_s)
         scheduler.drain()
+        self._parts.core.lead.stand_down()
         threading.Thread(target=self._leave, name="fanfold-drain", daemon=True).start()
 
     def _leave(self) -> None:

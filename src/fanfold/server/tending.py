@@ -46,11 +46,11 @@ def tended(settings: Settings, effects: Effects, *, alone: bool = True) -> Itera
 
 def _postgres(url: str, effects: Effects, *, alone: bool) -> Database:
     try:
-        from fanfold.stores.postgres import PostgresDatabase
+        from fanfold.stores.postgres import Hold, PostgresDatabase
     except ModuleNotFoundError as err:
         hint = "Type: pip install 'fanfold[postgres]'"
         raise MissingPart(f"the database needs the library '{err.name}'.", hint=hint) from err
-    return PostgresDatabase(url, effects, migrate.leave_as_it_is, owning=alone)
+    return PostgresDatabase(url, effects, migrate.leave_as_it_is, Hold.ALONE if alone else Hold.NONE)
 
 
 def check_there(settings: Settings) -> None:
@@ -64,7 +64,7 @@ def migrated(settings: Settings) -> tuple[str, str, list[str]]:
     """Bring the tables to this release; from which schema, "" for none, to which, and the indexes that were mended."""
     effects = Effects()
     effects.make_folder(settings.state)
-    with tended(settings, effects) as database:
+    with tended(settings, effects, alone=not settings.database) as database:
         return database.migrated()
 
 

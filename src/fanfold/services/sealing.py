@@ -112,7 +112,9 @@ class Sealer:
         return Sealed(self.current, _encrypted(self._keys.keys[self.current], data_key, bound), sealed.value)
 
     def _data_key(self, bound: bytes, sealed: Sealed) -> bytes:
-        if sealed.master not in self._keys.keys:
+        if not self.knows(sealed.master) and not self._given and self._path.exists():
+            self._keys = _read(self._path)  # another process has a new one
+        if not self.knows(sealed.master):
             hint = f"Bring '{self._path}' back from the backup that belongs to this database, or set {VARIABLE}."
             raise Broken(f"a secret is sealed with the master key '{sealed.master}', which is not there.", hint=hint)
         return _decrypted(self._keys.keys[sealed.master], sealed.wrapped_key, bound)

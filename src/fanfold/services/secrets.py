@@ -7,9 +7,10 @@ where the account granted them to that very revision.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
-from fanfold.errors import BadInput, NotFound, Problem
+from fanfold.errors import BadInput, NotAllowedNow, NotFound, Problem
 from fanfold.jobs.access import Caller
 from fanfold.jobs.blocks import read_manifest
 from fanfold.jobs.models import Job, PinnedBlock
@@ -28,7 +29,16 @@ REWRAPPED_AT_ONCE = 100
 class SecretService:
     """What a caller, a place and a program may ask about secrets."""
 
-    def __init__(self, store: SecretStore, sealer: Sealer, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: SecretStore,
+        sealer: Sealer,
+        audit: AuditLog,
+        clock: Clock,
+        is_shared: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_shared` says whether other servers, which know the master key too, use the database now."""
+        self._is_shared = is_shared
         self._store = store
         self._sealer = sealer
         self._audit = audit
@@ -103,7 +113,10 @@ class SecretService:
 
     def rotate(self, caller: Caller, request_id: str = "") -> int:
         """Wrap every secret with a new master key and forget the old one; how many there were. Safe to repeat, and
-        to be cut off at any moment."""
+        to be cut off at any moment. NotAllowedNow while other servers seal with the old one."""
+        if self._is_shared():
+            hint = "Stop the others, rotate, and start them again."
+            raise NotAllowedNow("other servers use the database and seal with the master key as it is.", hint=hint)
         with self._sealer.lock:
             self._sealer.begin_rotation()
             count = self.finish_rotation()

@@ -82,6 +82,14 @@ class Database:
         """Database errors as ours; each database says which are which."""
         yield
 
+    def fenced(self, epoch: Callable[[], int]) -> Database:
+        """The same database for the holder of a lease with this epoch; this one itself where one process owns it."""
+        return self
+
+    def is_shared(self) -> bool:
+        """Whether other servers use the database now."""
+        return False
+
     def migrated(self) -> tuple[str, str, list[str]]:
         """Bring the tables to this release; from which schema, "" for none, to which, and the indexes that had been
         dropped and were made again."""

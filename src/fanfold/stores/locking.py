@@ -9,12 +9,12 @@ from pathlib import Path
 from fanfold.errors import Conflict
 
 
-def locked(path: Path, what: str, hint: str) -> int:
-    """Take the lock file at `path` and return its descriptor; Conflict, naming `what`, where another process has it.
-    The lock is gone with the descriptor or the process, however that ends."""
+def locked(path: Path, what: str, hint: str, *, shared: bool = False) -> int:
+    """Take the lock file at `path`, alone or `shared` with others that do, and return its descriptor; Conflict, naming
+    `what`, where another process has it. The lock is gone with the descriptor or the process, however that ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as err:
         os.close(descriptor)
         raise Conflict(f"{what} is in use by another process.", hint=hint) from err

@@ -4,7 +4,9 @@ Writers take turns, as in SQLite: each takes one lock when it begins. So events 
 numbers, which those who follow them rely on, and no two transactions wait for each other's rows. A process that stands
 still while it holds the lock loses it with its connection.
 
-One server owns a database: it holds a second lock for as long as it is connected, and writes nothing without it.
+Any number of servers share a database: each holds a second lock, with the others, for as long as it is connected. Who
+moves a database holds it alone; meanwhile the servers write nothing. What an orchestrator writes is fenced by the epoch
+of its lease: see `lease`.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import contextlib
 import logging
 import os
 import threading
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +26,17 @@ import psycopg.conninfo
 import sqlalchemy as sa
 
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, Conflict, OutOfSpace, Unavailable
+from fanfold.errors import BadInput, Conflict, Deposed, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database
+from fanfold.stores.lease import EPOCH, PostgresLease
 from fanfold.stores.locking import locked
 from fanfold.stores.migrate import Prepare, bring_up_to_date
+from fanfold.stores.names import CHANNEL, OWNER_LOCK, WRITE_LOCK, of_process, process_name
 from fanfold.stores.sql import SqlStore
+from fanfold.stores.translating import translated
 
-CHANNEL = "fanfold"
 LOCK = "fanfold.lock"
-WRITE_LOCK = 0x66616E66
-OWNER_LOCK = 0x66616E67
-"""Any numbers that no other program of the same database uses."""
-
 CONNECT_S = 10
 CONNECTIONS = 16
 STALLED_S = 5
@@ -59,22 +60,34 @@ _SETTINGS = " ".join(
 log = logging.getLogger(__name__)
 
 
+class Hold(Enum):
+    """Whether a process uses a database beside others, moves it and must be alone, or only looks."""
+
+    SHARED = "shared"
+    ALONE = "alone"
+    NONE = "none"
+
+
 class PostgresDatabase(Database):
     """PostgreSQL's own: the lock of writers, the wake-ups across processes, its error codes."""
 
-    def __init__(self, url: str, effects: Effects, prepare: Prepare = bring_up_to_date, *, owning: bool = True) -> None:
-        """Open the database at `url`, postgresql://user:password@host/name, and make its tables where it is new. One
-        that is not `owning` it looks at it, and is not told of others' commits."""
+    def __init__(
+        self, url: str, effects: Effects, prepare: Prepare = bring_up_to_date, hold: Hold | None = None
+    ) -> None:
+        """Open the database at `url`, postgresql://user:password@host/name, and make its tables where it is new; shared
+        with others unless `hold` says otherwise. Who has no hold of it is not told of others' commits."""
         self._url = _parsed(url)
         self._name = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
-        self._me = uuid.uuid4().hex
+        self._me = process_name()
+        self._hold = hold or Hold.SHARED
         self._closed = threading.Event()
         engine = _engine(self._url, self._me)
         super().__init__(engine, effects)
         self._listener: threading.Thread | None = None
-        self._taken = False
+        self._taken = threading.Event()
+        self._others: list[Callable[[], None]] = []
         try:
-            owner = self._owning() if owning else None
+            owner = self._owning() if self._hold is not Hold.NONE else None
             with self.translated():
                 prepare(engine)
         except BaseException:
@@ -86,22 +99,50 @@ class PostgresDatabase(Database):
 
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[Connection]:
-        """One write transaction; Unavailable where another server has taken the database meanwhile."""
-        if self._taken:
-            raise Unavailable(f"another server has the database '{self._name}' now")
+        """One write transaction; Unavailable while somebody moves the database."""
+        if self._taken.is_set():
+            raise Unavailable(f"the database '{self._name}' is held by a command that moves it")
         with super().writing(what) as connection:
             yield connection
 
+    def fenced(self, epoch: Callable[[], int]) -> Database:
+        """The same database for the holder of a lease: what is written through it is refused, with Deposed, once
+        another has the lease."""
+        led = copy(self)
+        led._writers = self._engine.execution_options(fanfold_write=True, fanfold_epoch=epoch)  # noqa: SLF001 - its own
+        return led
+
+    def lease(self) -> PostgresLease:
+        """This process's hand on the orchestrator's lease."""
+        return PostgresLease(_dsn(self._url), self._name, self._me)
+
+    def is_shared(self) -> bool:
+        """Whether other servers have hold of the database now."""
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+        with self.reading() as connection:
+            return int(connection.exec_driver_sql(held, (OWNER_LOCK,)).scalar_one()) > 1
+
+    def listen_to_others(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after commits of other processes; it must return at once."""
+        self._others.append(listener)
+
     def _owning(self) -> psycopg.Connection[Any]:
-        """A connection that owns the database and hears of others' commits; Conflict where another server has it."""
-        with _translated(self._name):
-            connection = psycopg.connect(_dsn(self._url), autocommit=True, connect_timeout=CONNECT_S)
+        """A connection that has hold of the database and hears of others' commits; Conflict where others' hold does
+        not allow it."""
+        how = "pg_try_advisory_lock" + ("_shared" if self._hold is Hold.SHARED else "")
+        with translated(self._name):
+            named = of_process(self._me)
+            connection = psycopg.connect(
+                _dsn(self._url), autocommit=True, connect_timeout=CONNECT_S, application_name=named
+            )
             connection.execute(f"LISTEN {CHANNEL}")
-            owned = connection.execute(f"SELECT pg_try_advisory_lock({OWNER_LOCK})").fetchone()
+            owned = connection.execute(f"SELECT {how}({OWNER_LOCK})").fetchone()
         if owned != (True,):
             connection.close()
-            hint = "One server owns a database; stop the other one first, or name another database."
-            raise Conflict(f"the database '{self._name}' is in use by another server.", hint=hint)
+            hint = "Stop all its servers first, or name another database."
+            if self._hold is Hold.SHARED:
+                hint = "A command is moving it (fanfold export, fanfold import); start the server when that has ended."
+            raise Conflict(f"the database '{self._name}' is in use.", hint=hint)
         return connection
 
     @contextlib.contextmanager
@@ -109,6 +150,8 @@ class PostgresDatabase(Database):
         """A full disk is OutOfSpace; a server that is away, ends a connection or has no time is Unavailable."""
         try:
             yield
+        except psycopg.Error as err:  # where a transaction begins
+            raise Unavailable(f"the database '{self._name}' does not answer: {err}") from err
         except sa.exc.DBAPIError as err:
             code = getattr(err.orig, "sqlstate", None) or ""
             if code in _FULL:
@@ -164,11 +207,11 @@ class PostgresDatabase(Database):
             try:
                 connection = self._owning()
             except Conflict:
-                self._taken = True
+                self._taken.set()
             except Unavailable as err:
                 log.info("the database is not there yet: %s", err)
             else:
-                self._taken = False
+                self._taken.clear()
                 return connection
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
         return None
@@ -178,15 +221,18 @@ class PostgresDatabase(Database):
             for notice in connection.notifies(timeout=0.25, stop_after=1):
                 if notice.payload != self._me:
                     self._tell()
+                    for listener in self._others:
+                        listener()
 
 
 class PostgresStore(SqlStore):
     """The SQL store in a PostgreSQL database."""
 
     def __init__(self, url: str, effects: Effects, state: Path | None = None) -> None:
-        """See `PostgresDatabase`. With `state` this process owns that folder too, where the files are."""
-        hint = "One server owns a state folder; stop the other one first, or name another folder."
-        self._lock = None if state is None else locked(state / LOCK, f"the state folder '{state}'", hint)
+        """See `PostgresDatabase`. With `state` this process shares that folder with others, where the files are."""
+        hint = "A server with SQLite, or a command that moves it, has it; end that first, or name another folder."
+        what = f"the state folder '{state}'"
+        self._lock = None if state is None else locked(state / LOCK, what, hint, shared=True)
         try:
             super().__init__(PostgresDatabase(url, effects))
         except BaseException:
@@ -202,14 +248,6 @@ class PostgresStore(SqlStore):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-@contextlib.contextmanager
-def _translated(name: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as err:
-        raise Unavailable(f"the database '{name}' does not answer: {err}") from err
 
 
 def _parsed(url: str) -> sa.URL:
@@ -231,16 +269,37 @@ def _engine(url: sa.URL, me: str) -> sa.Engine:
         max_overflow=CONNECTIONS,
         pool_pre_ping=True,
         pool_timeout=CONNECT_S,
-        connect_args={"options": _SETTINGS, "connect_timeout": CONNECT_S, "application_name": "fanfold"},
+        connect_args={"options": _SETTINGS, "connect_timeout": CONNECT_S, "application_name": of_process(me)},
     )
+
+    turn = f"SELECT pg_advisory_xact_lock({WRITE_LOCK}), pg_notify('{CHANNEL}', '{me}')"
 
     def begin(connection: sa.Connection) -> None:
         """Writers wait for each other; at their commit, other processes are told."""
-        if connection.get_execution_options().get("fanfold_write", False):
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK}), pg_notify('{CHANNEL}', '{me}')")
+        options = connection.get_execution_options()
+        if not options.get("fanfold_write", False):
+            return
+        epoch = options.get("fanfold_epoch")
+        if epoch is None:
+            connection.exec_driver_sql(turn)
+        else:
+            _check_epoch(connection, turn, epoch())
 
     sa.event.listen(engine, "begin", begin)
     return engine
+
+
+def _check_epoch(connection: sa.Connection, turn: str, epoch: int) -> None:
+    """Take the turn, then read the lease: two statements, since only the second sees what was committed while the first
+    waited, in one message."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    with raw.cursor() as cursor:
+        cursor.execute(f"{turn}; {EPOCH}".encode())
+        cursor.nextset()
+        found = cursor.fetchone()
+    if found is None or found[0] != epoch:
+        raise Deposed(f"the orchestrator's lease {epoch} is over; {found and found[0]} is another's")
 
 
 _fits: type[Store] = PostgresStore

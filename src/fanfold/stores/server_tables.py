@@ -220,3 +220,13 @@ webhook_deliveries = sa.Table(
     sa.Index("webhook_deliveries_by_due_time", "due_at"),
     sa.Index("webhook_deliveries_by_end", "ended_at"),
 )
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    _text("name", primary_key=True),
+    _text("holder"),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("beat", sa.BigInteger, nullable=False),
+    _json("told"),
+)

@@ -3,7 +3,7 @@ was computed from changes nothing and says so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -257,9 +257,10 @@ class SqlStore(Reusing):
                 return
             last = rows[-1]["chunk_index"]
 
-    def current_results(self, job_id: str) -> Iterator[AttemptKey]:
+    def current_results(self, job_id: str, *, claimed: bool = False) -> Iterator[AttemptKey]:
         """See `ports.store`."""
-        where = (tasks.c.job_id == job_id, tasks.c.state == TaskState.COMPLETED.value)
+        states = [TaskState.COMPLETED.value, *(_values(CLAIMED) if claimed else ())]
+        where = (tasks.c.job_id == job_id, tasks.c.state.in_(states))
         query = sa.select(tasks.c.role, tasks.c.chunk_index, tasks.c.fence).where(*where)
         with self.database.reading() as connection:
             rows = connection.execute(query).all()
@@ -283,6 +284,10 @@ class SqlStore(Reusing):
         """See `ports.store`."""
         with self.database.reading() as connection:
             return violations(connection)
+
+    def fenced(self, epoch: Callable[[], int]) -> Store:
+        """The same store for an orchestrator with this epoch of the lease: see `Database.fenced`."""
+        return SqlStore(self.database.fenced(epoch))
 
     def close(self) -> None:
         """See `ports.store`."""

@@ -22,13 +22,16 @@ def health() -> dict[str, str]:
 
 @router.get("/ready")
 def ready(services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
-    """The database answers, the scheduler works and the disk has room for new work; 503 otherwise."""
+    """The database answers, the scheduler works or waits for its turn, and the disk has room for new work; 503
+    otherwise. Tells which role this process has, and which one's orchestrator works."""
     services.store.counts()
     if not services.alive():
         raise Unavailable("the scheduler has stopped; see the server's log")
     if said := services.space.shortage():
         raise Unavailable(said)
-    return {"status": "ready"}
+    stands = services.stands()
+    lease = {"state": stands.standing.value, "active": stands.holder, "lease": stands.epoch}
+    return {"status": "ready", "role": stands.role.value, "orchestrator": lease}
 
 
 class Exposition(PlainTextResponse):

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _events()
     _idempotency()
     _jobs()
+    _leases()
     _ledger()
     _prices()
     _secret_grants()
@@ -265,6 +266,18 @@ def _jobs() -> None:
         ["account_id", "created_at", "id", "state", "priority", "template_id", "name", "started_at", "ended_at"],
         unique=False,
         sqlite_where=sa.text("deleted_at IS NULL"),
+    )
+
+
+def _leases() -> None:
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("beat", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
 
 
