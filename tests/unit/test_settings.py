@@ -95,3 +95,30 @@ def test_a_master_key_is_taken_from_the_environment_and_not_shown() -> None:
 def test_a_high_watermark_under_the_low_one_is_refused() -> None:
     with pytest.raises(BadInput, match=r"disk_high_bytes: expected at least disk_low_bytes \(20\), found 10"):
         Settings.load(disk_low_bytes=20, disk_high_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "about"),
+    [
+        ({"storage": "bucket"}, "storage"),
+        ({"storage": "s3://"}, "storage"),
+        ({"storage": "s3://UPPER/x"}, "storage"),
+        ({"storage": "s3://bucket/../other"}, "storage"),
+        ({"storage": "s3://bucket/a b"}, "storage"),
+        ({"storage": "s3://key:secret@bucket/x"}, "storage"),
+        ({"storage": "s3://bucket", "storage_endpoint": "ftp://host"}, "storage_endpoint"),
+        ({"storage": "s3://bucket", "storage_endpoint": "http://user:pass@host"}, "storage_endpoint"),
+        ({"storage": "s3://bucket", "storage_endpoint": "http://host/path"}, "storage_endpoint"),
+        ({"storage": "s3://bucket", "storage_access_key": "key"}, "storage_secret_key"),
+        ({"storage_cache_bytes": "-1"}, "storage_cache_bytes"),
+    ],
+)
+def test_a_wrong_job_storage_is_named(wrong: dict[str, str], about: str) -> None:
+    with pytest.raises(BadInput, match=about):
+        Settings.load(None, {f"FANFOLD_{name.upper()}": value for name, value in wrong.items()})
+
+
+def test_keys_of_the_job_storage_are_not_shown() -> None:
+    settings = Settings.load(None, {"FANFOLD_STORAGE_ACCESS_KEY": "one-key", "FANFOLD_STORAGE_SECRET_KEY": "two-key"})
+    assert "one-key" not in repr(settings)
+    assert "two-key" not in repr(settings)

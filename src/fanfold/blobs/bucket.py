@@ -18,7 +18,7 @@ from obstore.store import S3Store
 
 from fanfold.effects import Effects
 from fanfold.errors import Unavailable
-from fanfold.ports.blobs import Blob, BlobPlace
+from fanfold.ports.blobs import Blob, BlobPlace, WrongStorage
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -158,12 +158,12 @@ class Bucket:
         place = self._place
         if "NoSuchBucket" in text:
             said = f"the job storage has no bucket '{place.bucket}' at {place.endpoint or 'its endpoint'}; make it"
-            raise Unavailable(said) from err
+            raise WrongStorage(said) from err
         if isinstance(err, _MISSING):
             raise FileNotFoundError(2, "is not in the job storage", text.split("\n", 1)[0][:200]) from err
         if isinstance(err, _DENIED) or "InvalidAccessKeyId" in text or "SignatureDoesNotMatch" in text:
             said = f"access to the job storage, bucket '{place.bucket}', is denied; check its keys and their rights"
-            raise Unavailable(said) from err
+            raise WrongStorage(said) from err
         if "InvalidRange" in text or "416 Range" in text:
             raise EOFError("the object ends before the range begins") from err
 

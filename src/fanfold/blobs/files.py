@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -168,6 +169,12 @@ class FileBlobs:
                 info = path.lstat()
                 changed_at = datetime.fromtimestamp(info.st_mtime, UTC)
                 yield Blob(path.relative_to(folder).as_posix(), info.st_size, changed_at)
+
+    def check(self) -> None:
+        """See `ports.blobs`."""
+        probe = self.root / f"probe-{uuid.uuid4().hex}"
+        self._effects.write_file(probe, b"may be removed")
+        self._effects.remove_file(probe)
 
     # ---- removing
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +27,7 @@ from fanfold.archives import unpack
 from fanfold.blobs.bucket import MOST_COPIED_BYTES, Bucket
 from fanfold.blobs.cache import Cache
 from fanfold.effects import Effects, copy_bytes, enough_space
-from fanfold.ports.blobs import Blob, BlobPlace, Blobs
+from fanfold.ports.blobs import Blob, BlobPlace, Blobs, WrongStorage
 from fanfold.services.repacking import pack
 
 AT_ONCE = 16
@@ -195,6 +197,18 @@ class S3Blobs:
     def below(self, folder: Path) -> Iterator[Blob]:
         """See `ports.blobs`."""
         return (replace(blob, name=_read(blob.name)) for blob in self._bucket.below(self._key(folder)))
+
+    def check(self) -> None:
+        """See `ports.blobs`."""
+        name = f"{uuid.uuid4().hex}"
+        key = self._key(self.root / "probes" / name)
+        self._bucket.put(key, io.BytesIO(name.encode()))
+        found = name in self._bucket.names(key.rpartition("/")[0])
+        with self._bucket.open(key) as file:
+            same = file.read() == name.encode()
+        self._bucket.delete([key])
+        if not (found and same):
+            raise WrongStorage("the store does not give back what it was given: it cannot hold job data")
 
     # ---- removing
 

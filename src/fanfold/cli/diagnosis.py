@@ -6,6 +6,8 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,7 +18,7 @@ from fanfold.cli.ending import size_of
 from fanfold.effects import Effects
 from fanfold.errors import Conflict, FanfoldError
 from fanfold.platforms import bubblewrap, cgroups, runtime, seccomp
-from fanfold.settings import state_home
+from fanfold.settings import Settings, state_home
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE_BYTES = 1024**3
@@ -47,7 +49,17 @@ class Finding:
 
 def diagnosed(state: Path | None) -> list[Finding]:
     """Everything, the needed first; `state`: a folder to be checked whole."""
-    looks: list[Callable[[], Finding]] = [_fanfold, _python, _database, _storage, _sandbox, _limits, _containers, _uv]
+    looks: list[Callable[[], Finding]] = [
+        _fanfold,
+        _python,
+        _database,
+        _storage,
+        _job_storage,
+        _sandbox,
+        _limits,
+        _containers,
+        _uv,
+    ]
     looks += [
         lambda: _library("ray", "clusters", "ray"),
         lambda: _library("psycopg", "PostgreSQL", "postgres"),
@@ -95,6 +107,25 @@ def _storage() -> Finding:
     if free_bytes < LITTLE_SPACE_BYTES:
         return Finding("storage", State.BROKEN, found, "Free some space, or set XDG_STATE_HOME to another disk.")
     return Finding("storage", State.OK, found)
+
+
+def _job_storage() -> Finding:
+    """Whether the object store that the settings name takes, finds and gives back a small object."""
+    from fanfold.runner.storage import storage_at
+    from fanfold.wiring import storage_of
+
+    what = "job storage"
+    try:
+        settings = Settings.load(None, os.environ)
+        if not settings.storage:
+            return Finding(what, State.OK, "files in the state folder")
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            storage_at(storage_of(settings, TRIED_FOR_S), Effects(), Path(folder)).check()
+    except (OSError, FanfoldError) as err:
+        return Finding(what, State.BROKEN, str(err), "Mend FANFOLD_STORAGE and what belongs to it, or the store.")
+    where = f"{settings.storage} at {settings.storage_endpoint or settings.storage_region}"
+    return Finding(what, State.OK, f"{where}, written and read in {1000 * (time.monotonic() - began):.0f} ms")
 
 
 def _sandbox() -> Finding:
@@ -167,8 +198,9 @@ def _state_folder(state: Path) -> Iterator[Finding]:
     """Every invariant of a server's or run's database and storage."""
     from fanfold.pipeline.invariants import check_invariants
     from fanfold.pipeline.workspace import Workspace
+    from fanfold.runner.storage import storage_at
     from fanfold.stores.sqlite import SqliteStore
-    from fanfold.wiring import DATABASE
+    from fanfold.wiring import DATABASE, storage_of
 
     what = "state"
     if not (state / DATABASE).is_file():
@@ -181,7 +213,8 @@ def _state_folder(state: Path) -> Iterator[Finding]:
         yield Finding(what, State.MISSING, f"{state} is in use, so it was not checked", "Stop its server first.")
         return
     try:
-        broken = check_invariants(store, Workspace(state, effects))
+        blobs = storage_at(storage_of(Settings.load(None, os.environ)), effects, state)
+        broken = check_invariants(store, Workspace(state, effects, blobs))
     finally:
         store.close()
     for sentence in broken:

@@ -16,6 +16,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
 
+from fanfold.errors import Unavailable
+
 GIB = 1024**3
 
 
@@ -37,6 +39,10 @@ class BlobPlace:
     secret_key: str = field(default="", repr=False)
     cache_bytes: int = 10 * GIB
     patience_s: float = 20.0
+
+
+class WrongStorage(Unavailable):
+    """The storage answers, and refuses: another bucket, other keys or other rights are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,9 @@ class Blobs(Protocol):
 
     def below(self, folder: Path) -> Iterator[Blob]:
         """All blobs below a path."""
+
+    def check(self) -> None:
+        """Write, find, read and remove a small blob. WrongStorage where that needs other settings."""
 
     # ---- removing
 
