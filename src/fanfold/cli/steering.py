@@ -41,16 +41,17 @@ def limit(
         int | None, typer.Option(min=1, help="So many tasks at a time; those that run go on.")
     ] = None,
     priority: Annotated[Literal["low", "normal", "high"] | None, typer.Option(help="Order of service.")] = None,
+    max_cost: Annotated[str, typer.Option(help="So many chips in all; resume it where it stands at its cap.")] = "",
     json: Json = False,
 ) -> None:
     """Change the limits of a running job."""
-    if max_concurrency is None and priority is None:
-        raise BadInput("nothing to change: give --max-concurrency or --priority")
+    if max_concurrency is None and priority is None and not max_cost:
+        raise BadInput("nothing to change: give --max-concurrency, --priority or --max-cost")
     from fanfold.wire.jobs import JobByteLevel
 
     level = None if priority is None else JobByteLevel(f"EXECUTION_PRIORITY_{priority.upper()}")
     with connected(json) as client:
-        job = client.jobs.get(job_id).limit(max_concurrency, level)
+        job = client.jobs.get(job_id).limit(max_concurrency, level, max_cost or None)
     if json:
         print_json(job.info)
     else:

@@ -123,6 +123,19 @@ def _filled(row: tuple[str, ...], wide: int) -> tuple[str, ...]:
     return (*[""] * (wide - len(row)), *row)
 
 
+@app.command("estimate")
+def estimate(job: Annotated[str, typer.Argument(help="The job, run or not.")], json: Json = False) -> None:
+    """Tell what a job will cost, from low to high."""
+    with connected(json) as client:
+        found = client.jobs.get(job).estimation()
+    if json:
+        print_json(found)
+        return
+    bases = {"history": f"{found.runs_seen:,} earlier jobs of its app", "canary": "its own chunks that have ended"}
+    told = {"low": found.low, "median": found.estimated_cost, "high": found.high}
+    print_record({**told, "learned from": bases.get(found.basis, "the size of its input: a guess")})
+
+
 @app.command("invoice")
 def invoice(
     month: Annotated[str, typer.Argument(help="Such as 2031-05.")],

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fanfold.jobs.models import Job
-from fanfold.jobs.money import SMALLEST, ZERO
+from fanfold.jobs.money import LARGEST, SMALLEST, ZERO
 
 MOST_RUNS = 20
 LEAST_SPREAD = Decimal("0.1")
 """However alike a few runs were: the next one may be a tenth off."""
+
+MOST_OFF = Decimal(1000)
+"""Runs that have nothing in common, as before and after a price was changed, tell no more than this."""
 
 ONE_RUN = Decimal(4)
 """The band after one run goes from a quarter to four times of it."""
@@ -111,8 +114,8 @@ def _reach(spread: Decimal, count: int) -> Decimal:
     if count == 1:
         return ONE_RUN.ln()
     t = Decimal(_T[count - 2]) if count - 2 < len(_T) else _T_OF_MORE
-    return t * max(spread, LEAST_SPREAD) * (1 + Decimal(1) / count).sqrt()
+    return min(MOST_OFF.ln(), t * max(spread, LEAST_SPREAD) * (1 + Decimal(1) / count).sqrt())
 
 
 def _exact(amount: Decimal) -> Decimal:
-    return max(SMALLEST, amount.quantize(SMALLEST))
+    return max(SMALLEST, min(LARGEST, amount).quantize(SMALLEST))

@@ -5,9 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fanfold.jobs.estimates import Past, by_own_chunks, by_size, from_history, share
 from fanfold.jobs.models import Tally
+from fanfold.jobs.money import LARGEST, SMALLEST
 from tests.values import a_job
 
 D = Decimal
@@ -76,3 +79,19 @@ def test_a_part_of_the_work_costs_its_share() -> None:
     whole = by_size(D(1), None, 72_000_000_000)
     assert share(whole, 1, 4).median == D("0.5")
     assert share(whole, 4, 4) == share(whole, 1, 0) == whole
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.builds(Past, st.decimals(0, LARGEST, places=8), st.integers(0, 10**5), st.integers(0, 10**15)), max_size=25
+    ),
+    st.none() | st.integers(0, 10**5),
+    st.none() | st.integers(0, 10**18),
+)
+def test_whatever_was_seen_there_is_an_estimate_that_can_be_put_aside(
+    past: list[Past], chunks: int | None, size: int | None
+) -> None:
+    for found in (from_history(past, chunks, size), by_size(LARGEST, chunks, size)):
+        if found is not None:
+            assert SMALLEST <= found.low <= found.median <= found.high <= LARGEST

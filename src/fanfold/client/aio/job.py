@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -138,9 +139,15 @@ class AsyncJob:
         await self._transport.perform(calls.command(self.id, "resume"))
         return await self.refresh()
 
-    async def limit(self, max_concurrency: int | None = None, priority: JobByteLevel | None = None) -> AsyncJob:
-        """Let it run so many tasks at a time, or be served in another order, from now on."""
-        limits = {"max_concurrency": max_concurrency, "priority": priority}
+    async def limit(
+        self,
+        max_concurrency: int | None = None,
+        priority: JobByteLevel | None = None,
+        max_cost: Decimal | str | int | None = None,
+    ) -> AsyncJob:
+        """Let it run so many tasks at a time, be served in another order, or cost so many chips, from now on."""
+        cost = None if max_cost is None else str(max_cost)
+        limits = {"max_concurrency": max_concurrency, "priority": priority, "max_cost": cost}
         await self._transport.perform(calls.limit_job(self.id, limits))
         return await self.refresh()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -139,9 +140,15 @@ class Job:
         self._transport.perform(calls.command(self.id, "resume"))
         return self.refresh()
 
-    def limit(self, max_concurrency: int | None = None, priority: JobByteLevel | None = None) -> Job:
-        """Let it run so many tasks at a time, or be served in another order, from now on."""
-        limits = {"max_concurrency": max_concurrency, "priority": priority}
+    def limit(
+        self,
+        max_concurrency: int | None = None,
+        priority: JobByteLevel | None = None,
+        max_cost: Decimal | str | int | None = None,
+    ) -> Job:
+        """Let it run so many tasks at a time, be served in another order, or cost so many chips, from now on."""
+        cost = None if max_cost is None else str(max_cost)
+        limits = {"max_concurrency": max_concurrency, "priority": priority, "max_cost": cost}
         self._transport.perform(calls.limit_job(self.id, limits))
         return self.refresh()
 
