@@ -19,6 +19,7 @@ from fanfold.jobs.models import (
     JobState,
     OnFailure,
     Priority,
+    ResultManifest,
     RetryWhat,
     Role,
     Tally,
@@ -26,6 +27,7 @@ from fanfold.jobs.models import (
     TaskKey,
     TaskState,
 )
+from fanfold.jobs.task_lifecycle import after_gathering
 from fanfold.ports.store import Finished, JobFilter, Store
 from tests.conformance.scenes import advanced, brought_to, claimed, complete_all, drafted, end, failure, success
 from tests.values import NOON, ROAD, a_job, a_task, after
@@ -62,6 +64,47 @@ def test_advancing_writes_the_job_its_tasks_and_its_event_together(store: Store)
     last = store.events(0, 100)[-1]
     assert (last.name, last.state, last.at, last.task) == ("ChunksPublished", job.state.value, LATER, "")
     assert last.data == {"num_chunks": 2, "reopened": False, "round": 1} | last.data
+
+
+def test_several_steps_are_written_at_once_with_the_event_of_each(store: Store) -> None:
+    job = brought_to(store, JobState.UPLOADING)
+    first = step(job, ROAD[2], LATER)
+    second = step(first.after, ROAD[3], after(11), [a_task(0), a_task(1)])
+    told = store.advance(first, second)
+    assert told == store.job("job")
+    assert (told.state, told.revision, told.tally) == (JobState.PARTITIONED, job.revision + 2, Tally(open=2, total=2))
+    assert told.state_timestamps[JobState.PARTITIONING] == LATER
+    last = [(event.name, event.state, event.at) for event in store.events(0, 100)[-2:]]
+    assert last == [
+        ("SourceStaged", JobState.PARTITIONING.value, LATER),
+        ("ChunksPublished", JobState.PARTITIONED.value, after(11)),
+    ]
+    assert store.violations() == []
+
+
+def test_of_several_steps_none_is_written_where_the_first_comes_too_late(store: Store) -> None:
+    job = brought_to(store, JobState.UPLOADING)
+    first = step(job, ROAD[2], LATER)
+    second = step(first.after, ROAD[3], LATER, [a_task(0)])
+    advanced(store, "job", lifecycle.Paused("ann"))
+    before = store.job("job"), len(store.events(0, 100))
+    with pytest.raises(LostRace):
+        store.advance(first, second)
+    assert (store.job("job"), len(store.events(0, 100))) == before
+    assert store.tasks("job") == ([], 0)
+
+
+def test_a_task_that_is_done_when_it_is_made_has_its_event_and_is_not_open(store: Store) -> None:
+    job = brought_to(store, JobState.TASKS_COMPLETED)
+    made = replace(a_task(0, role=Role.ASSEMBLER), fence=1)
+    done = after_gathering(made, ResultManifest(1, 7, ()), "concat@0.1#1", LATER)
+    told = advanced(store, "job", ROAD[5], LATER, [done])
+    assert told.tally == job.tally
+    assert store.task(done.key) == done
+    [settled, completed] = store.events(0, 100)[-2:]
+    assert (settled.name, completed.name, completed.state) == ("ResultsSettled", "Completed", done.state.value)
+    assert (completed.task, completed.at) == (done.key.task_id, LATER)
+    assert store.violations() == []
 
 
 def test_tasks_of_engines_are_counted_as_open_only(store: Store) -> None:

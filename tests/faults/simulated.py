@@ -19,10 +19,11 @@ from fanfold.effects import Effects
 from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs import contract
 from fanfold.jobs.blocks import Device
+from fanfold.jobs.lifecycle import Step
 from fanfold.jobs.models import AttemptKey, Job
 from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import Outcome, Reason, RunnerLost
-from fanfold.pipeline.tools import StageResult, Tools
+from fanfold.pipeline.tools import Tools
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder, Told
 from fanfold.ports.platform import Ended, Platform, Program, Running
@@ -69,10 +70,8 @@ class NoSignal:
 class InlineWorkers:
     """Runs a stage at once; a crash in it is the crash of the server."""
 
-    def submit(
-        self, work: Callable[[Job, Tools], StageResult | None], job: Job, tools: Tools, /
-    ) -> Future[StageResult | None]:
-        future: Future[StageResult | None] = Future()
+    def submit(self, work: Callable[[Job, Tools], list[Step]], job: Job, tools: Tools, /) -> Future[list[Step]]:
+        future: Future[list[Step]] = Future()
         try:
             future.set_result(work(job, tools))
         except Exception as err:  # noqa: BLE001 - handed on by the future

@@ -230,6 +230,7 @@ class World:
             planners=BuiltinPlanners(sources),
             offer=lambda need: self.executor.offer(need),  # noqa: PLW0108 - of the server that lives then
             stopping=lambda: False,
+            ahead_s=0.1 if self.seed % 2 else -1.0,  # several stages with one write, or each with its own
         )
         reconciler = Reconciler(self.store, workspace, feeder, secrets, self.clock)
         self.scheduler = Scheduler(tools, feeder, reconciler, InlineWorkers(), NoSignal(), self.lease_s)

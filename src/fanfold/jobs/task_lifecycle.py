@@ -3,7 +3,7 @@
     SCHEDULED ─claimed→ ASSIGNED ─received→ RECEIVED ─started→ RUNNING ─┬ Succeeded → COMPLETED
         ▲                                                              ├ ProgramFailed, RunnerLost → again, or FAILED
         ├────────────── a further attempt, or given back ──────────────┴ the job ended → ABORTED
-        └ equal work has left a result → COMPLETED
+        └ equal work has left a result, or the result files are the output → COMPLETED
 
 A claim raises attempt and fence in one statement of the store; every report carries its fence and is written only where
 the task still has it. So a runner that wakes late, or reports twice, changes nothing. An attempt is counted when it is
@@ -11,7 +11,8 @@ claimed. Failures of the program and losses of the runner are counted apart: the
 the second by MAX_LOSSES; work that a draining runner gives back counts as neither.
 
 A task that waits for its first or next attempt may also be ended by the result of equal work (`after_reuse`): with a
-fence of its own, like an attempt, and without one.
+fence of its own, like an attempt, and without one. So is an assembler's that would only hand its results on
+(`after_gathering`).
 """
 
 from __future__ import annotations
@@ -160,6 +161,14 @@ def after_reuse(task: Task, donor: Task, at: datetime) -> Task:
         reused_from=donor.reused_from or donor.key.job_id,
         result=donor.result,
     )
+
+
+def after_gathering(task: Task, result: ResultManifest, block: str, at: datetime) -> Task:
+    """The task of a new assembler ended without a program: all that it had to do was to name its results, which is
+    done. Raises IllegalMove for one that had an attempt."""
+    if task.state is not TaskState.SCHEDULED or task.attempt:
+        raise IllegalMove(f"task '{task.key.task_id}' was begun by a program")
+    return replace(task, state=TaskState.COMPLETED, due_at=None, ended_at=at, block=block, result=result)
 
 
 def _because(task: Task, reason: str, cause: Cause) -> Task:

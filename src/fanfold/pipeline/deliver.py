@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fanfold.errors import BadInput
 from fanfold.jobs.lifecycle import Aborted, Delivered, DeliveryBegan
-from fanfold.jobs.models import Job, Role, TaskKey
+from fanfold.jobs.models import DataRef, Job, Role, TaskKey
 from fanfold.pipeline.tools import StageResult, Tools, failed, is_out_of_time, out_of_time
 from fanfold.pipeline.unwanted import Unwanted
 from fanfold.ports.datasource import OutputFile
@@ -19,6 +19,11 @@ BUCKET = "bucket"
 def begin_delivery(job: Job, tools: Tools) -> StageResult:
     """Nothing stands between the merged output and its way out."""
     return StageResult(DeliveryBegan())
+
+
+def leaves_nothing(destination: DataRef) -> bool:
+    """Whether a delivery to this place changes nothing outside of the job's own folder."""
+    return destination.descriptor in ("bucket", "bypass")
 
 
 def deliver(job: Job, tools: Tools) -> StageResult | None:
@@ -45,7 +50,7 @@ def _delivered(job: Job, tools: Tools) -> StageResult | None:
 
 
 def _output(job: Job, tools: Tools) -> Iterator[OutputFile]:
-    task = tools.store.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
+    task = tools.task(TaskKey(job.id, Role.ASSEMBLER, job.merge_round - 1))
     assert task.result is not None
     folder = tools.workspace.job(job.id)
     published = folder.result(task.attempt_key)

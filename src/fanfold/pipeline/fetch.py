@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Unavailable
+from fanfold.jobs.blocks import PlatformKind, read_manifest
 from fanfold.jobs.contract import BYPASS_FILE
 from fanfold.jobs.lifecycle import SourceStaged, Waited
-from fanfold.jobs.models import Job, Role
+from fanfold.jobs.models import Job, PinnedBlock, Role
 from fanfold.pipeline.expanding import Expander
 from fanfold.pipeline.tools import StageResult, Tools, engine_task, failed
 from fanfold.pipeline.unwanted import Unwanted
@@ -34,6 +35,18 @@ def fetch(job: Job, tools: Tools) -> StageResult:
     except Unavailable as err:
         return _put_off(job, tools, err)
     return _fetched(job, tools)
+
+
+def is_brief(job: Job) -> bool:
+    """Whether there is nothing to build, to fetch or to wait for."""
+    assert job.blocks is not None
+    blocks = (job.blocks.of(role) for role in Role)
+    return job.data_source.descriptor == "bypass" and all(block.builtin or _needs_nothing(block) for block in blocks)
+
+
+def _needs_nothing(block: PinnedBlock) -> bool:
+    manifest = read_manifest(block.manifest)
+    return manifest.platform is PlatformKind.PROCESS and not manifest.requirements
 
 
 def _put_off(job: Job, tools: Tools, err: Unavailable) -> StageResult:

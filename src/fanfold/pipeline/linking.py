@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fanfold.jobs.models import ResultManifest
+from fanfold.effects import Effects, enough_space
+from fanfold.jobs.models import ResultFile, ResultManifest
 from fanfold.ports.blobs import Blobs
 from fanfold.runner.staging import MANIFEST_FILE, manifest_files
 
 
 class ResultGone(Exception):
     """A result that the rows tell of is not there, or not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One file of a result that is put together: its path below the result's folder, and where it lies now."""
+
+    path: str
+    source: Path
+    size_bytes: int
+    sha256: str
+
+
+def gather(files: Sequence[Gathered], part: Path, target: Path, effects: Effects) -> ResultManifest:
+    """Make a result of files that are published already, by links; made in `part`, it appears at `target` whole and on
+    disk. What an earlier try left in either place goes. Raises ResultGone, OutOfSpace."""
+    effects.remove_tree(part)
+    effects.make_folder(part)
+    made = {part}
+    for file in files:
+        place = part / file.path
+        if place.parent not in made:
+            effects.make_folder(place.parent)
+            made |= {folder for folder in place.parents if folder.is_relative_to(part)}
+        try:
+            with enough_space(place):
+                effects.link_or_copy(file.source, place)
+        except FileNotFoundError as err:
+            raise ResultGone(f"the result '{file.path}' is gone: {err}") from err
+    for folder in sorted(made):
+        effects.fsync_folder(folder)
+    effects.remove_tree(target)
+    effects.rename(part, target)
+    effects.fsync_folder(target.parent)
+    listed = sorted((ResultFile(file.path, file.size_bytes, file.sha256) for file in files), key=lambda file: file.path)
+    return ResultManifest(len(listed), sum(file.size_bytes for file in listed), tuple(listed))
 
 
 def link_result(published: Path, target: Path, manifest: ResultManifest, blobs: Blobs) -> set[Path]:

@@ -36,7 +36,7 @@ def partition(job: Job, tools: Tools) -> StageResult | None:
     plan = tools.planners.plan_of(job)
     if plan is not None:
         return _planned(job, tools, plan)
-    task = tools.store.task(TaskKey(job.id, Role.PARTITIONER, job.round - 1))
+    task = tools.task(TaskKey(job.id, Role.PARTITIONER, job.round - 1))
     if task.state is TaskState.FAILED:
         return engine_failure(task, job)
     return _taken(job, tools, task) if task.state is TaskState.COMPLETED else None

@@ -6,6 +6,7 @@ There is no special recovery code: what an earlier process left half done is fou
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from fanfold.errors import NotFound, Unavailable
 from fanfold.pipeline.feeder import Feeder
@@ -52,8 +53,9 @@ class Reconciler:
         if self._is_here:  # a store takes longer to look through: that is done beside the work
             self.sweep(self._workspace.job_ids())
 
-    def turn(self) -> None:
-        """Sweep a bounded batch of folders when it is time."""
+    def turn(self, busy: Collection[str] = ()) -> None:
+        """Sweep a bounded batch of folders when it is time, but none of the jobs that a stage is busy with: what it has
+        made is not in the rows yet."""
         if self._clock.monotonic() < self._next:
             return
         now, at_once = self._clock.monotonic(), FOLDERS_AT_ONCE if self._is_here else FEWER_AT_ONCE
@@ -64,7 +66,7 @@ class Reconciler:
         if not self._left and now >= self._list_at:
             self._list_at = now + self._workspace.blobs.sweep_s
             self._left = self._workspace.job_ids()
-        self.sweep(self._left[:at_once])
+        self.sweep([job_id for job_id in self._left[:at_once] if job_id not in busy])
         self._left = self._left[at_once:]
         self._next = self._clock.monotonic() + (1.0 if self._left else EVERY_S)
 

@@ -9,43 +9,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
-from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Paused, Waited, step
+from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Paused, Step, Waited, step
 from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.work import WORK, Work
-from fanfold.pipeline.assemble import assemble, settle
-from fanfold.pipeline.deliver import begin_delivery, deliver
 from fanfold.pipeline.feeder import Feeder
-from fanfold.pipeline.fetch import fetch
-from fanfold.pipeline.judge import judge
 from fanfold.pipeline.labelling import about
-from fanfold.pipeline.partition import partition
-from fanfold.pipeline.prepare import LOOK_AGAIN, prepare
+from fanfold.pipeline.prepare import LOOK_AGAIN
 from fanfold.pipeline.reconcile import Reconciler
-from fanfold.pipeline.tools import Stage, StageResult, Tools, is_out_of_time, out_of_time
+from fanfold.pipeline.tools import Tools, is_out_of_time, out_of_time
+from fanfold.pipeline.walk import walked
 from fanfold.ports.signals import Signal
 from fanfold.ports.store import JobFilter
-
-STAGES: Mapping[Work, Stage] = {
-    Work.PREPARE: prepare,
-    Work.FETCH: fetch,
-    Work.PARTITION: partition,
-    Work.FEED: judge,
-    Work.SETTLE: settle,
-    Work.ASSEMBLE: assemble,
-    Work.BEGIN_DELIVERY: begin_delivery,
-    Work.DELIVER: deliver,
-}
-
-AT_ONCE = frozenset({Work.PREPARE, Work.FEED, Work.BEGIN_DELIVERY})
-"""Work that asks nobody: it is done in the scheduler's own thread."""
 
 NEW_WORK = frozenset({Work.PREPARE, Work.FETCH})
 """Work that is not begun while the disk is short; nor is any program. What ends a job goes on: it makes room."""
@@ -73,9 +54,7 @@ log = logging.getLogger(__name__)
 class Workers(Protocol):
     """Where stages run: a thread pool, or at once in a simulation."""
 
-    def submit(
-        self, work: Callable[[Job, Tools], StageResult | None], job: Job, tools: Tools, /
-    ) -> Future[StageResult | None]:
+    def submit(self, work: Callable[[Job, Tools], list[Step]], job: Job, tools: Tools, /) -> Future[list[Step]]:
         """Run it; the future tells its result."""
 
 
@@ -102,7 +81,7 @@ class Scheduler:
         self._wake = wake
         self._lease_s = lease_s
         self._renew_every_s = min(1.0, lease_s / 4)
-        self._busy: dict[str, tuple[Job, Future[StageResult | None]]] = {}
+        self._busy: dict[str, tuple[Job, Future[list[Step]]]] = {}
         self._timers = _Timers()
         self._full = 0
         self._short = False
@@ -157,7 +136,7 @@ class Scheduler:
             self._feeder.forget(job)
             if self._full > 1:
                 self._tools.workspace.job(job.id).remove_data()
-            self._write([(job, StageResult(Failed("disk_full", why)))])
+            self._write([self._stepped(job, Failed("disk_full", why))])
 
     def stop(self) -> None:
         """End `run` after its present turn."""
@@ -195,7 +174,7 @@ class Scheduler:
             landed = landed or left
         short = bool(self._tools.shortage())
         started = 0 if short else self._feeder.fill()
-        self._write([(job, StageResult(_spent(job))) for job in self._feeder.spent()])
+        self._write([self._stepped(job, _spent(job)) for job in self._feeder.spent()])
         if landed or (self._feeder.has_more() and not short):
             return 0.0
         return LOOK_EVERY_S if ended or started or not looked else LONGEST_WAIT_S
@@ -212,9 +191,9 @@ class Scheduler:
             self._timers.expire = now + 1.0
             self._feeder.expire()
             now_at = self._tools.clock.now()
-            self._write([(job, StageResult(Waited(why, now_at))) for job, why in self._feeder.waiting()])
+            self._write([self._stepped(job, Waited(why, now_at)) for job, why in self._feeder.waiting()])
             self._watch_space()
-        self._reconciler.turn()
+        self._reconciler.turn(self._busy)
 
     def _watch_space(self) -> None:
         """Where the disk was short and is not any more, the ballast is reserved again for the next time."""
@@ -223,78 +202,80 @@ class Scheduler:
             self._tools.workspace.keep_ballast()
 
     def _launch(self) -> bool:
-        """Give due jobs' work to the workers; says whether any was done at once."""
+        """Give due jobs' work to the workers; says whether anything was written at once."""
         now, short = self._tools.clock.now(), self._tools.shortage()
-        at_once: list[tuple[Job, StageResult | None]] = []
+        at_once: list[tuple[Job, Event]] = []
         for job in self._tools.store.due_jobs(now, DUE_AT_ONCE, self._tools.max_partitioning):
             if job.id in self._busy:
                 continue
             if is_out_of_time(job, now) and WORK[job.state] is not Work.DELIVER:
-                at_once.append((job, StageResult(out_of_time(job))))
+                at_once.append((job, out_of_time(job)))
                 continue
             if job.due_at is not None and job.due_at > now:
                 continue  # out of time, and what it had delivered cannot be taken back just now
             if WORK[job.state] in NEW_WORK and short:
-                at_once.append((job, _waiting(job, short, now)))
+                if job.waiting_reason != short:  # said once: what is written again and again would fill the disk
+                    at_once.append((job, Waited(short, now + LOOK_AGAIN)))
                 continue
-            if WORK[job.state] in AT_ONCE:
-                at_once.append((job, STAGES[WORK[job.state]](job, self._tools)))
-                continue
-            future = self._workers.submit(STAGES[WORK[job.state]], job, self._tools)
+            future = self._workers.submit(walked, job, self._tools)
             self._busy[job.id] = (job, future)
             future.add_done_callback(lambda _: self._wake.wake())
-        return self._write(at_once)
+        return self._write([self._stepped(job, event) for job, event in at_once])
 
     def _land(self) -> bool:
-        """Write the events of stages that have ended; says whether there were any."""
+        """Write the steps of stages that have ended; says whether there were any."""
         done = [(job_id, job, future) for job_id, (job, future) in self._busy.items() if future.done()]
         for job_id, _, _ in done:
             del self._busy[job_id]
-        self._write([(job, self._result_of(job, future)) for _, job, future in done])
+        self._write([self._steps_of(job, future) for _, job, future in done])
         return bool(done)
 
-    def _result_of(self, job: Job, future: Future[StageResult | None]) -> StageResult | None:
-        """What a stage came to; a store or disk that does not answer is waited for, a defect fails the job."""
+    def _steps_of(self, job: Job, future: Future[list[Step]]) -> list[Step]:
+        """What stages came to; a store or disk that does not answer is waited for, a defect fails the job."""
         error = future.exception()
         if error is None:
             return future.result()
         if isinstance(error, OutOfSpace) and self._tools.fail_when_full:
-            return StageResult(Failed("disk_full", str(error)))
+            return self._stepped(job, Failed("disk_full", str(error)))
         if isinstance(error, Unavailable):
-            return StageResult(Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
+            return self._stepped(job, Waited(str(error), self._tools.clock.now() + LOOK_AGAIN))
         if not isinstance(error, Exception):
             raise error
         log.error("job %s: %s broke", job.id, WORK[job.state].value, exc_info=error, extra=about(job))
         said = f"{WORK[job.state].value} broke: {type(error).__name__}: {error}. This is a defect; please report it."
-        return StageResult(Failed("internal", said))
+        return self._stepped(job, Failed("internal", said))
 
-    def _write(self, told: Iterable[tuple[Job, StageResult | None]]) -> bool:
-        """Step and advance, all with one commit; says whether there was anything to be written."""
-        results = [(job, result) for job, result in told if result is not None]
-        if not results:
+    def _stepped(self, job: Job, event: Event) -> list[Step]:
+        """The one step; none where the job is not any more what it was."""
+        try:
+            return [step(job, event, self._tools.clock.now())]
+        except IllegalMove as err:
+            log.debug("job %s: an event came too late: %s", job.id, err, extra=about(job))
+            return []
+
+    def _write(self, told: Iterable[list[Step]]) -> bool:
+        """Advance, all with one commit; says whether there was anything to be written. Where somebody else was first
+        nothing is: the rows say what is to be done next."""
+        walks = [steps for steps in told if steps]
+        if not walks:
             return False
+        written = []
         with self._tools.store.grouped():
-            written = [moved for job, result in results for moved in self._advanced(job, result)]
-        for job, event in written:
-            self._after(job, event)
+            for steps in walks:
+                try:
+                    written.append((self._tools.store.advance(*steps), steps))
+                except LostRace as err:
+                    before = steps[0].before
+                    log.debug("job %s: a stage came too late: %s", before.id, err, extra=about(before))
+        for job, steps in written:
+            self._after(job, steps)
         return True
 
-    def _advanced(self, job: Job, result: StageResult) -> Iterator[tuple[Job, Event]]:
-        """The job as it was written, and again where its state asks for nothing but the next; nothing where somebody
-        else was first: the rows say what is to be done next."""
-        now = self._tools.clock.now()
-        try:
-            job = self._tools.store.advance(step(job, result.event, now, result.tasks))
-            yield job, result.event
-            if job.state is JobState.MERGED and job.paused_at is None and not is_out_of_time(job, now):
-                passed = begin_delivery(job, self._tools)
-                yield self._tools.store.advance(step(job, passed.event, now)), passed.event
-        except (LostRace, IllegalMove) as err:
-            log.debug("job %s: a stage came too late: %s", job.id, err, extra=about(job))
-
-    def _after(self, job: Job, event: Event) -> None:
+    def _after(self, job: Job, steps: Sequence[Step]) -> None:
         self.moved.set()
-        log.info("job %s: %s by %s", job.id, job.state.value, type(event).__name__, extra=about(job))
+        for one in steps:
+            said = (job.id, one.after.state.value, type(one.event).__name__)
+            log.info("job %s: %s by %s", *said, extra=about(job))
         if job.state in ENDED:
             self._feeder.forget(job)
         else:
@@ -306,8 +287,3 @@ def _spent(job: Job) -> Event:
     cap, paid = job.config.max_cost or 0, job.payment_amount
     said = f"it has cost {paid:f} of at most {cap:f} chips (config.maxCost), and one more task might pass that"
     return Paused("the cap on its cost", f"{said}; raise maxCost and resume it")
-
-
-def _waiting(job: Job, reason: str, now: datetime) -> StageResult | None:
-    """The job says what it waits for, once: what is written again and again would fill the disk."""
-    return None if job.waiting_reason == reason else StageResult(Waited(reason, now + LOOK_AGAIN))

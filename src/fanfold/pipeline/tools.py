@@ -56,7 +56,10 @@ class Tools:
     """What stages work with. `offer` asks the executor what it has for a need, `stopping` whether to end early,
     `shortage` why the disk has no room for new work ("" where it has), `environment` what runs a block's programs, as
     `jobs.reuse.work_key` needs it; `provide` builds and fetches what a job's blocks require, `notices` says what they
-    get instead."""
+    get instead.
+
+    A job may be worked on for `ahead_s` seconds before a step is written: `row` is it as its row is then, `ahead` what
+    tasks the steps open that are not written yet."""
 
     store: Store
     workspace: Workspace
@@ -73,6 +76,13 @@ class Tools:
     environment: Callable[[Job, Role], str | None] = lambda _job, _role: None
     provide: Callable[[Job, Callable[[], bool]], None] = lambda _job, _stopped: None
     notices: Callable[[Job], tuple[str, ...]] = lambda _job: ()
+    ahead_s: float = 0.1
+    row: Job | None = None
+    ahead: Mapping[TaskKey, Task] = field(default_factory=dict)
+
+    def task(self, key: TaskKey) -> Task:
+        """One task; NotFound."""
+        return self.ahead.get(key) or self.store.task(key)
 
 
 @dataclass(frozen=True, slots=True)

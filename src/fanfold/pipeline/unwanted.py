@@ -14,6 +14,7 @@ class Unwanted:
     def __init__(self, job: Job, tools: Tools) -> None:
         self.said = False
         self._job = job
+        self._state = (tools.row or job).state
         self._tools = tools
         self._ask_at = tools.clock.monotonic() + ASK_EVERY_S
 
@@ -31,5 +32,5 @@ class Unwanted:
 
     def _is_over(self) -> bool:
         job = self._tools.store.job(self._job.id)
-        moved = job.state is not self._job.state or job.abort_asked_by != ""
+        moved = job.state is not self._state or job.abort_asked_by != ""
         return moved or is_out_of_time(job, self._tools.clock.now())

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from fanfold.effects import Effects, part_of
 from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs.chunks import STORED
 from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
+from fanfold.pipeline.linking import Gathered, gather
 from fanfold.ports.blobs import Blob, Blobs
 from fanfold.ports.datasource import SourceFile
 from fanfold.ports.storage import JobStorage
@@ -157,6 +158,10 @@ class JobFolder:
     def read_lines(self, path: Path) -> Iterator[Any]:
         """The rows of a JSON Lines file, streamed."""
         return json_lines(self.blobs, path)
+
+    def gather(self, files: Sequence[Gathered], attempt: AttemptKey) -> ResultManifest:
+        """Publish files of other results as this attempt's. Raises ResultGone, OutOfSpace."""
+        return gather(files, self.path / "merge" / "output", self.result(attempt), self._effects)
 
     def results(self) -> list[str]:
         """The attempts whose results are there."""

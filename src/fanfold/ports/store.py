@@ -117,9 +117,10 @@ class Store(Protocol):
     def jobs(self, wanted: JobFilter) -> tuple[list[Job], int]:
         """One page of jobs that are not deleted, and how many there are in all."""
 
-    def advance(self, step: Step) -> Job:
+    def advance(self, step: Step, *further: Step) -> Job:
         """Write a step: job row (only where state and revision are still those of `step.before`), event, new tasks,
-        bookings, and, where the job ends, the end of its open tasks; one transaction. Raises LostRace."""
+        bookings, and, where the job ends, the end of its open tasks; one transaction. Further steps, each from where
+        the one before it led, are written along: the row changes once, and each has its event. Raises LostRace."""
 
     def grouped(self) -> AbstractContextManager[None]:
         """What is written inside, by this thread, is durable when the block is left, not before; each call still

@@ -80,9 +80,10 @@ class SqlStore(Reusing):
             rows = connection.execute(queries.list_jobs(wanted)).mappings().all()
         return [job_of(row) for row in rows], total
 
-    def advance(self, step: Step) -> Job:
+    def advance(self, step: Step, *further: Step) -> Job:
         """See `ports.store`."""
-        before, after = step.before, step.after
+        steps = (step, *further)
+        before, after = step.before, steps[-1].after
         guard = (jobs.c.id == before.id, jobs.c.state == before.state.value, jobs.c.revision == before.revision)
         with self.database.writing(f"advance to {after.state.word}") as connection:
             done = connection.execute(sa.update(jobs).where(*guard).values(**changed_row(before, after)))
@@ -91,13 +92,21 @@ class SqlStore(Reusing):
             if after.deleted_at is not None:
                 connection.execute(sa.delete(secrets).where(secrets.c.job_id == after.id))
                 connection.execute(forget_all(after.id))
-            record(connection, [job_event(after, type(step.event).__name__, step.at, event_data(step.event))])
-            if isinstance(step.event, RunAccepted | RetryAccepted):
-                bound_jobs(connection, after.account_id, step.most_jobs)
-                self.books.note(after)
-            changed, cut = _write_tasks(self.database, connection, step, self.books)
-            self.books.book(connection, step, cut)
-            return _counted(connection, after) if changed else after
+            told, counted = [], False
+            for one in steps:
+                told.append(job_event(one.after, type(one.event).__name__, one.at, event_data(one.event)))
+                counted = self._write_rest(connection, one, told) or counted
+            record(connection, told)
+            return _counted(connection, after) if counted else after
+
+    def _write_rest(self, connection: Connection, step: Step, told: list[dict[str, Any]]) -> bool:
+        """What a step does besides the row of the job; says whether the counts of its tasks may have changed."""
+        if isinstance(step.event, RunAccepted | RetryAccepted):
+            bound_jobs(connection, step.after.account_id, step.most_jobs)
+            self.books.note(step.after)
+        changed, cut = _write_tasks(self.database, connection, step, self.books, told)
+        self.books.book(connection, step, cut)
+        return changed
 
     def grouped(self) -> AbstractContextManager[None]:
         """See `ports.store`."""
@@ -308,10 +317,10 @@ def _attempt_values(attempt: AttemptKey) -> dict[str, Any]:
 
 
 def _write_tasks(
-    database: Database, connection: Connection, step: Step, books: Books
+    database: Database, connection: Connection, step: Step, books: Books, told: list[dict[str, Any]]
 ) -> tuple[bool, Sequence[Booking]]:
     """What a step does to the job's tasks; says whether their counts may have changed, and what programs that it cut
-    off are charged."""
+    off are charged. Events of tasks that have ended already are added to `told`."""
     job, counted = step.after, False
     cut: Sequence[Booking] = ()
     if isinstance(step.event, RetryAccepted):
@@ -323,7 +332,7 @@ def _write_tasks(
     if isinstance(step.event, ChunksPublished) and step.event.reopened:
         _reopen_tasks(connection, job, step.at, step.event.work)
         counted = True
-    return _insert_tasks(database, connection, job, step.tasks) or counted, cut
+    return _insert_tasks(database, connection, job, step.tasks, told) or counted, cut
 
 
 def _counted(connection: Connection, job: Job) -> Job:
@@ -332,17 +341,21 @@ def _counted(connection: Connection, job: Job) -> Job:
     return replace(job, tally=tally_of(row), payment_amount=row["payment_amount"])
 
 
-def _insert_tasks(database: Database, connection: Connection, job: Job, new: Iterable[Task]) -> bool:
-    """Write a job's new tasks in batches and count them in the same transaction; says whether there were any."""
+def _insert_tasks(
+    database: Database, connection: Connection, job: Job, new: Iterable[Task], told: list[dict[str, Any]]
+) -> bool:
+    """Write a job's new tasks in batches and count them in the same transaction; says whether any of them count."""
     walk = iter(new)
     opened = listed = 0
     while batch := list(islice(walk, BATCH)):
         database.insert_many(connection, tasks, [task_row(task) for task in batch])
-        opened += len(batch)
+        ended = [task for task in batch if task.state not in OPEN]
+        told += [task_event(task, job.account_id, task.ended_at or job.created_at) for task in ended]
+        opened += len(batch) - len(ended)
         listed += sum(task.key.role is Role.APP for task in batch)
-    if opened:
+    if opened or listed:
         connection.execute(queries.add_to_tally(), {"of_job": job.id, "open": opened, "total": listed})
-    return opened > 0
+    return opened + listed > 0
 
 
 def _reopen_tasks(connection: Connection, job: Job, at: datetime, work: str) -> None:

@@ -19,6 +19,7 @@ from fanfold.jobs.task_lifecycle import (
     RunnerLost,
     Succeeded,
     after_attempt,
+    after_gathering,
     after_reuse,
     is_open,
     wait_s,
@@ -160,3 +161,18 @@ def test_a_result_that_was_taken_twice_is_still_whose_it_was() -> None:
 def test_no_other_result_is_taken_and_by_no_other_task(task: Task, donor: Task) -> None:
     with pytest.raises(IllegalMove):
         after_reuse(task, donor, after(9))
+
+
+def test_an_assembler_that_only_names_its_results_is_done_without_an_attempt() -> None:
+    made, result = a_task(fence=1), ResultManifest(1, 7, ())
+    done = after_gathering(made, result, "passthrough@0.1#1", after(3))
+    assert (done.state, done.result, done.block, done.ended_at) == (
+        TaskState.COMPLETED,
+        result,
+        "passthrough@0.1#1",
+        after(3),
+    )
+    assert (done.attempt, done.due_at, done.lease_until) == (0, None, None)
+    for begun in (running(), a_task(attempt=1)):
+        with pytest.raises(IllegalMove, match="begun by a program"):
+            after_gathering(begun, result, "", after(3))
