@@ -16,9 +16,10 @@ JOB_STORE = "stores/sql.py"
 JOB_STORES = (JOB_STORE, "stores/reuse.py")
 WRITING_VERBS = {"insert_job", "advance", "claim", "tell", "finish", "reuse", "forget", "renew", "hasten"}
 WRITES = "writing"
-# Its tables, which the other stores may read; `queries` builds statements for it, `books` writes what attempts cost.
+# Its tables, which the other stores may read; `queries` and `prepared` build statements for it, `books` writes what
+# attempts cost.
 JOB_TABLES = {"jobs", "tasks", "attempts", "events"}
-JOB_STATEMENTS = (*JOB_STORES, "stores/queries.py", "stores/history.py", "stores/books.py")
+JOB_STATEMENTS = (*JOB_STORES, "stores/queries.py", "stores/prepared.py", "stores/history.py", "stores/books.py")
 WRITING_STATEMENTS = {"sa.insert", "sa.update", "sa.delete"}
 STATE_CALLS = {"replace", "values", "Job", "Task", "Attempt"}
 STATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstate\b|\binsert\b.*\b(jobs|tasks)\b", re.IGNORECASE | re.DOTALL)

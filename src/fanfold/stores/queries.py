@@ -304,11 +304,6 @@ def tally_of() -> sa.Select[Any]:
     return sa.select(*(jobs.c[name] for name in names)).where(jobs.c.id == sa.bindparam("of_job"))
 
 
-def is_task(key: TaskKey) -> list[sa.ColumnElement[bool]]:
-    """This very task."""
-    return [tasks.c.job_id == key.job_id, tasks.c.role == key.role.value, tasks.c.chunk_index == key.index]
-
-
 def app_tasks(job_id: str, states: Sequence[TaskState]) -> list[sa.ColumnElement[bool]]:
     """The app tasks of a job, in given states or all."""
     where = [tasks.c.job_id == job_id, tasks.c.role == Role.APP.value]
@@ -343,13 +338,6 @@ def live_tasks(account_id: str | None) -> sa.Select[Any]:
     where = [*_where_jobs(JobFilter(account_id=account_id)), jobs.c.state.in_(_ACTIVE), tasks.c.role == Role.APP.value]
     live = sa.select(tasks.c.state, sa.func.count().label("count_")).join(jobs, jobs.c.id == tasks.c.job_id)
     return live.where(*where).group_by(tasks.c.state)
-
-
-def results_after(job_id: str, index: int, count: int) -> sa.Select[Any]:
-    """Results of completed app tasks after a chunk index."""
-    columns = (tasks.c.chunk_index, tasks.c.fence, tasks.c.label, tasks.c.result)
-    where = [*app_tasks(job_id, [TaskState.COMPLETED]), tasks.c.chunk_index > index]
-    return sa.select(*columns).where(*where).order_by(tasks.c.chunk_index).limit(count)
 
 
 def events_after(seq: int, count: int, account_id: str | None, job_id: str) -> sa.Select[Any]:

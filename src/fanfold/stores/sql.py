@@ -21,11 +21,12 @@ from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task
 from fanfold.jobs.money import Booking
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
 from fanfold.ports.store import AttemptRecord, Counts, EventRecord, Finished, JobFilter, Store, TaskResult
-from fanfold.stores import queries
+from fanfold.stores import prepared, queries
 from fanfold.stores.books import Books
 from fanfold.stores.checks import violations
 from fanfold.stores.database import Connection, Database
 from fanfold.stores.history import job_event, record, task_event
+from fanfold.stores.prepared import attempt_values, key_values
 from fanfold.stores.queueing import bound_jobs, candidate_of, candidates
 from fanfold.stores.reuse import Reusing, forget_all, rekey
 from fanfold.stores.rows import (
@@ -68,7 +69,7 @@ class SqlStore(Reusing):
     def job(self, job_id: str) -> Job:
         """See `ports.store`."""
         with self.database.reading() as connection:
-            row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().first()
+            row = connection.execute(prepared.job_by_id(), {"of_job": job_id}).mappings().first()
         if row is None:
             raise NotFound(f"there is no job '{job_id[:100]}'")
         return job_of(row)
@@ -84,9 +85,9 @@ class SqlStore(Reusing):
         """See `ports.store`."""
         steps = (step, *further)
         before, after = step.before, steps[-1].after
-        guard = (jobs.c.id == before.id, jobs.c.state == before.state.value, jobs.c.revision == before.revision)
+        changed = changed_row(before, after)
         with self.database.writing(f"advance to {after.state.word}") as connection:
-            done = connection.execute(sa.update(jobs).where(*guard).values(**changed_row(before, after)))
+            done = connection.execute(prepared.change_job(tuple(sorted(changed))), prepared.changing(before, changed))
             if done.rowcount != 1:
                 raise LostRace(f"job '{before.id}' was changed by another writer meanwhile")
             if after.deleted_at is not None:
@@ -150,7 +151,7 @@ class SqlStore(Reusing):
         """See `ports.store`."""
         with self.database.writing("tell") as connection:
             for attempt, state, at, runner in told:
-                connection.execute(queries.tell(state), _attempt_values(attempt) | {"at": at, "by_runner": runner})
+                connection.execute(queries.tell(state), attempt_values(attempt) | {"at": at, "by_runner": runner})
 
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """See `ports.store`."""
@@ -168,7 +169,7 @@ class SqlStore(Reusing):
         refused = set()
         with self.database.writing("renew") as connection:
             for attempt in attempt_keys:
-                done = connection.execute(queries.renew(), _attempt_values(attempt) | {"lease": lease_until})
+                done = connection.execute(queries.renew(), attempt_values(attempt) | {"lease": lease_until})
                 if done.rowcount != 1:
                     refused.add(attempt)
         return refused
@@ -198,10 +199,11 @@ class SqlStore(Reusing):
 
     def task(self, key: TaskKey) -> Task:
         """See `ports.store`."""
-        found = self._select_tasks(*queries.is_task(key), limit=1)
-        if not found:
+        with self.database.reading() as connection:
+            row = connection.execute(prepared.task_by_key(), key_values(key)).mappings().first()
+        if row is None:
             raise NotFound(f"there is no task '{key.task_id}'")
-        return found[0]
+        return task_of(row)
 
     def tasks(
         self, job_id: str, states: Sequence[TaskState] = (), limit: int = 100, offset: int = 0
@@ -218,10 +220,9 @@ class SqlStore(Reusing):
         """See `ports.store`."""
         last, rows = -1, BATCH
         while rows == BATCH:
-            where = (*queries.app_tasks(job_id, states), tasks.c.chunk_index > last)
             with self.database.reading() as connection:
-                batch = sa.select(tasks).where(*where).order_by(tasks.c.chunk_index).limit(BATCH)
-                found = [task_of(row) for row in connection.execute(batch).mappings()]
+                batch = connection.execute(prepared.tasks_after(tuple(states), BATCH), {"of_job": job_id, "last": last})
+                found = [task_of(row) for row in batch.mappings()]
             yield from found
             rows, last = len(found), found[-1].key.index if found else last
 
@@ -258,7 +259,9 @@ class SqlStore(Reusing):
         last = -1
         while True:
             with self.database.reading() as connection:
-                rows = connection.execute(queries.results_after(job_id, last, BATCH)).mappings().all()
+                rows = (
+                    connection.execute(prepared.results_after(BATCH), {"of_job": job_id, "last": last}).mappings().all()
+                )
             for row in rows:
                 key = AttemptKey(TaskKey(job_id, Role.APP, row["chunk_index"]), row["fence"])
                 yield TaskResult(key, row["label"], result_of(row["result"]))
@@ -305,15 +308,6 @@ class SqlStore(Reusing):
 
 def _values(states: Iterable[TaskState] | Iterable[JobState]) -> list[str]:
     return sorted(state.value for state in states)
-
-
-def _attempt_values(attempt: AttemptKey) -> dict[str, Any]:
-    return {
-        "of_job": attempt.task.job_id,
-        "of_role": attempt.task.role.value,
-        "of_index": attempt.task.index,
-        "of_fence": attempt.fence,
-    }
 
 
 def _write_tasks(
@@ -380,7 +374,7 @@ def _write_end(connection: Connection, change: Finished) -> bool:
     """Write the end of one attempt where the task still has its fence; says whether it did."""
     row = task_row(change.after)
     values = {f"new_{name}": row[name] for name in queries.END_COLUMNS} | {"new_price": change.price}
-    done = connection.execute(queries.end_attempt(), _attempt_values(change.before.attempt_key) | values)
+    done = connection.execute(queries.end_attempt(), attempt_values(change.before.attempt_key) | values)
     return done.rowcount == 1
 
 
