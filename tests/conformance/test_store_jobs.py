@@ -311,7 +311,7 @@ def test_what_is_written_in_a_group_is_there_when_it_is_left(store: Store) -> No
             elsewhere = others.submit(lambda: (store.job("job").name, seen.set())[0])
             seen.wait(0.2)  # a store in memory has one connection: its readers wait
             early = seen.is_set()
-        assert elsewhere.result(10) == ("" if early else "new")
+        assert elsewhere.result(10) in (("",) if early else ("", "new"))  # it may have asked early and been told late
     assert store.job("job").name == "new"
     assert store.events(0, 10)[-1].name == "Renamed"
 
