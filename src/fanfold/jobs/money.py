@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_DOWN, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal, InvalidOperation
 from enum import StrEnum
+from fractions import Fraction
+from functools import lru_cache
 
 from fanfold.errors import BadInput, Problem
 from fanfold.jobs.blocks import GIB, Device
@@ -32,7 +34,9 @@ MOST_RATE = Decimal(10) ** 6
 PROBES = 2
 """So many attempts of a job with a cap run before the first has told what one costs."""
 
-_DIGITS = 60
+_MOST_UNITS = 10**17
+"""LARGEST, in hundred-millionths."""
+
 _HOUR_US = 3_600_000_000
 
 ISSUED = "fanfold/issued"
@@ -98,10 +102,18 @@ class Tariff:
         """What a device costs for so many microseconds, at the rates of the time when they began; of several GPU models
         that would do, the first that is named is charged."""
         gpu = device.gpus[0] if device.gpus else ""
-        with localcontext(prec=_DIGITS):
-            cpu = Decimal(str(device.cores)) * self.rate(Resource.CPU, region, gpu, at)
-            memory = Decimal(device.memory_bytes) / GIB * self.rate(Resource.MEMORY, region, gpu, at)
-            return min(LARGEST, (max(0, used_us) * (cpu + memory) / (2 * _HOUR_US)).quantize(SMALLEST))
+        rates = self.rate(Resource.CPU, region, gpu, at), self.rate(Resource.MEMORY, region, gpu, at)
+        part, parts = _units_per_us(device.cores, device.memory_bytes, *rates)
+        units, rest = divmod(max(0, used_us) * part, parts)
+        units += 2 * rest > parts or (2 * rest == parts and units % 2)
+        return Decimal(min(units, _MOST_UNITS)).scaleb(-8)
+
+
+@lru_cache(maxsize=4096)
+def _units_per_us(cores: float, memory_bytes: int, cpu: Decimal, memory: Decimal) -> tuple[int, int]:
+    """What a microsecond costs in hundred-millionths of a chip, as a fraction of whole numbers."""
+    halves = Fraction(str(cores)) * Fraction(cpu) + Fraction(memory_bytes, GIB) * Fraction(memory)
+    return (halves * 10**8 / (2 * _HOUR_US)).as_integer_ratio()
 
 
 STANDARD = Tariff()
