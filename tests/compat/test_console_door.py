@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Self
 
 import httpx
 import pytest
 
 from fanfold.jobs.access import UserRole
 from tests.compat.conftest import Starting
+from tests.compat.console import Browser
 from tests.compat.scene import OURS, THEIRS, People, draft
 from tests.compat.server import NO_TLS, Server, json_of
 
+pytestmark = pytest.mark.timeout(180)
+
 MADE_UP = "00000000-0000-4000-8000-000000000000"
-TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
-
-
-class Browser(httpx.Client):
-    """Keeps cookies, follows no redirect, sends forms as a page of the console does."""
-
-    def __init__(self, server: Server, key: str = "") -> None:
-        super().__init__(base_url=server.url, timeout=30, verify=NO_TLS)
-        self._key = key
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        if self._key:
-            answer = self.post("/console/sign-in", data={"key": self._key})
-            assert answer.status_code == 303, answer.text
-        return self
-
-    def token(self) -> str:
-        found = TOKEN.search(self.get("/console/jobs").text)
-        assert found
-        return found[1]
-
-    def submit(self, path: str, **fields: str) -> httpx.Response:
-        return self.post(f"/console{path}", data={"csrf": self.token(), **fields})
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from fanfold.jobs.models import Job
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Executor
 from fanfold.ports.space import Space
+from fanfold.ports.spans import Spans
 from fanfold.ports.store import Store
 from fanfold.services.access import AccessService, RateLimits
 from fanfold.services.blocks import BlockService
@@ -127,3 +128,4 @@ class Desk:
     services: Services
     sessions: Sessions
     shapes: Shapes
+    spans: Spans

@@ -15,23 +15,27 @@ from fanfold.console.app import make_console
 from fanfold.console.context import Desk, Shapes
 from fanfold.console.pages import all_pages
 from fanfold.console.sessions import PREFIX, Sessions
-from fanfold.ports.access import AccessStore
 from fanfold.services.server_keys import ServerKeys
 from fanfold.services.sign_in_links import SignInLinks
+from fanfold.stores.access import SqlAccess
+from fanfold.stores.database import Database
+from fanfold.stores.spans import SqlSpans
 
 __all__ = ["PREFIX", "add_console"]
 
 
-def add_console(app: FastAPI, services: Services, access: AccessStore, keys: ServerKeys) -> SignInLinks:
+def add_console(app: FastAPI, services: Services, database: Database, keys: ServerKeys) -> SignInLinks:
     """Mount the console, `/` leads to it; what makes links that sign in."""
-    links = SignInLinks(access, services.clock, keys.pepper)
+    links = SignInLinks(SqlAccess(database), services.clock, keys.pepper)
     shapes = Shapes(
         job=lambda job: shown_job(services, job),
         draft=lambda caller, given: draft_from(services, caller, given),
         template=checked_template,
         status=status_of,
     )
-    desk = Desk(services, Sessions(services.access, links, keys.signer, services.public_url), shapes)
+    desk = Desk(
+        services, Sessions(services.access, links, keys.signer, services.public_url), shapes, SqlSpans(database)
+    )
     app.router.routes.append(Route("/", _to_console, methods=["GET"], include_in_schema=False))
     app.router.routes.append(Mount(PREFIX, make_console(desk, all_pages())))
     return links

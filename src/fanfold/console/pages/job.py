@@ -40,7 +40,8 @@ def shown(visit: Visit, job: Job) -> dict[str, Any]:
 def job_page(visit: Visit) -> Response:
     """The job at a glance."""
     job = found(visit)
-    return visit.page("job.html", tab="overview", **shown(visit, job))
+    groups = visit.services.jobs.failures(job) if job.tally.failed else []
+    return visit.page("job.html", tab="overview", groups=groups, **shown(visit, job))
 
 
 async def job_live(visit: Visit) -> Response:
