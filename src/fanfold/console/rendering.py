@@ -34,6 +34,7 @@ def _environment() -> Environment:
         "short": words.short,
         "plain": words.plain,
         "pretty": pretty,
+        "from_json": shown_choice,
     }
     made.globals |= {"version": __version__, "look_of": words.look_of, "said": SAID, "prefix": "/console"}
     return made
@@ -47,3 +48,9 @@ def rendered(name: str, **values: Any) -> str:
 def pretty(value: object) -> str:
     """JSON to be read."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def shown_choice(text: str) -> str:
+    """A choice of a form, kept as JSON, as its field has it."""
+    value = json.loads(text)
+    return value if isinstance(value, str) else text

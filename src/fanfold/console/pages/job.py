@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -40,8 +41,11 @@ def shown(visit: Visit, job: Job) -> dict[str, Any]:
 def job_page(visit: Visit) -> Response:
     """The job at a glance."""
     job = found(visit)
+    link = urlsplit(visit.services.uploads.link(job))
     groups = visit.services.jobs.failures(job) if job.tally.failed else []
-    return visit.page("job.html", tab="overview", groups=groups, **shown(visit, job))
+    return visit.page(
+        "job.html", tab="overview", groups=groups, upload=f"{link.path}?{link.query}", **shown(visit, job)
+    )
 
 
 async def job_live(visit: Visit) -> Response:

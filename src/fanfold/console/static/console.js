@@ -43,6 +43,11 @@
     }, () => { button.textContent = "not allowed"; });
   });
 
+  document.addEventListener("submit", (event) => {
+    const asked = event.submitter?.dataset.sure;
+    if (asked && !window.confirm(asked)) event.preventDefault();
+  });
+
   const narrow = matchMedia("(max-width: 820px)");
   function menu() {
     const found = document.querySelector("[data-menu]");
