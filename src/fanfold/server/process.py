@@ -23,6 +23,8 @@ from fanfold.settings import Settings
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.05
+LAST_ANSWERS_S = 3
+"""What is answered when the server ends has so long; an event stream or an open page would go on for ever."""
 
 
 def serve(
@@ -47,7 +49,14 @@ def serve(
         ready(url, key, f"{url}{PREFIX}/enter/{secret}" if secret else "")
         parts.first_start.told()
 
-    config = uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=65)
+    config = uvicorn.Config(
+        parts.app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=LAST_ANSWERS_S,
+    )
     server = _Server(config, parts, settings.drain_timeout_s, tell)
     try:
         check_storage(settings, parts.core.workspace.blobs)

@@ -18,28 +18,13 @@ from fanfold.console.pages import (
     signing,
     tasks,
     templates,
+    wallet,
 )
+
+_OF_JOBS = (jobs, job, plots, tasks, logs, results, commands, drafts, example)
+_OF_ACCOUNTS = (blocks, templates, keeping, wallet, people)
 
 
 def all_pages() -> list[Page]:
     """Every page of the console."""
-    return [
-        page
-        for room in (
-            signing,
-            jobs,
-            job,
-            plots,
-            tasks,
-            logs,
-            results,
-            commands,
-            drafts,
-            example,
-            blocks,
-            templates,
-            keeping,
-            people,
-        )
-        for page in room.PAGES
-    ]
+    return [page for room in (signing, *_OF_JOBS, *_OF_ACCOUNTS) for page in room.PAGES]

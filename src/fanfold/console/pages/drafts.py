@@ -268,9 +268,10 @@ def plan(visit: Visit) -> Response:
         made, estimate = visit.services.plans.plan(visit.account, job.id)
     except FanfoldError as error:
         problems = getattr(error, "problems", ())
-        return visit.page("_plan.html", error=error.message, problems=problems, plan=None, estimate=None, slots=1)
+        return visit.page("_plan.html", error=error.message, problems=problems, plan=None)
+    cost = visit.services.wallet.estimate(job)
     slots = min(visit.services.plans.slots(), max(1, made.count))
-    return visit.page("_plan.html", error="", problems=(), plan=made, estimate=estimate, slots=slots)
+    return visit.page("_plan.html", error="", problems=(), plan=made, estimate=estimate, slots=slots, cost=cost)
 
 
 def uploaded(visit: Visit) -> Response:

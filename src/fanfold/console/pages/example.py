@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from fanfold.console.app import Page
 from fanfold.console.visit import Visit
+from fanfold.errors import NotFound
 from fanfold.jobs.access import Right
 from fanfold.jobs.models import Job
 
@@ -18,6 +19,15 @@ TEXT = (
     "Counting words is the smallest job of that kind: every chunk counts its own, the fold adds them up.\n"
 )
 TIMES = 2000
+
+
+def has_example(visit: Visit) -> bool:
+    """Whether the account has the template of the example."""
+    try:
+        visit.services.templates.get(visit.account, TEMPLATE)
+    except NotFound:
+        return False
+    return True
 
 
 def run_example(visit: Visit) -> Response:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from fanfold.console.app import Page
 from fanfold.console.live import changes
+from fanfold.console.pages.example import has_example
 from fanfold.console.visit import USUAL_A_PAGE, Visit
 from fanfold.jobs.lifecycle import ACTIVE
 from fanfold.jobs.models import JobState
@@ -64,6 +65,7 @@ def _listed(visit: Visit) -> dict[str, Any]:
         ],
         "orders": [(key, told[0]) for key, told in ORDERS.items()],
         "none_at_all": not sum(counts.values()),
+        "has_example": has_example(visit),
     }
 
 
