@@ -12,12 +12,18 @@ class Hub:
 
     def __init__(self) -> None:
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event, str]] = set()
+        self.over = False
 
     def notify(self) -> None:
         """Wake all who listen now; returns at once. From any thread."""
         for loop, event, _ in list(self._waiting):
             with contextlib.suppress(RuntimeError):  # that loop has been closed
                 loop.call_soon_threadsafe(event.set)
+
+    def close(self) -> None:
+        """The server ends: all who listen wake up, see `over`, and leave."""
+        self.over = True
+        self.notify()
 
     @contextlib.contextmanager
     def listening(self, account_id: str = "") -> Iterator[asyncio.Event]:

@@ -45,7 +45,7 @@ class EventFeed:
             while True:
                 committed.clear()
                 found = await asyncio.to_thread(self._store.events, after, AT_ONCE, account_id, job_id)
-                if not await asyncio.to_thread(still):
+                if self._hub.over or not await asyncio.to_thread(still):
                     return
                 if found:
                     after = found[-1].seq

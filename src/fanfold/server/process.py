@@ -108,4 +108,5 @@ class _Server(uvicorn.Server):
         until = clock.monotonic() + self._drain_s
         while not scheduler.idle() and clock.monotonic() < until and not self._over.wait(LOOK_EVERY_S):
             continue
+        self._parts.app.state.services.hub.close()
         self.should_exit = True

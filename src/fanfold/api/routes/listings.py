@@ -130,7 +130,7 @@ async def _changed(caller: Caller, services: Services, job: Job, until: float) -
             committed.clear()
             now = await asyncio.to_thread(services.jobs.get, caller.account_id, job.id)
             left = until - time.monotonic()
-            if now.state is not job.state or left <= 0:
+            if now.state is not job.state or left <= 0 or services.hub.over:
                 return now
             try:
                 await asyncio.wait_for(committed.wait(), left)

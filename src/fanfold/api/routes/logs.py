@@ -101,7 +101,7 @@ async def _followed(request: Request, services: Services, following: Following) 
         began = time.monotonic()
         lines, whole = await asyncio.to_thread(following.news, services.clock.now(), AT_ONCE)
         took = time.monotonic() - began
-        if not await asyncio.to_thread(still):
+        if services.hub.over or not await asyncio.to_thread(still):
             return
         if lines:
             yield "".join(_messages(lines, rfc3339(whole) or ""))

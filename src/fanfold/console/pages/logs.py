@@ -78,7 +78,7 @@ async def _followed(visit: Visit, following: Following) -> AsyncIterator[str]:
         began = time.monotonic()
         lines, whole = await asyncio.to_thread(following.news, visit.services.clock.now(), AT_ONCE)
         took = time.monotonic() - began
-        if not await asyncio.to_thread(still):
+        if visit.services.hub.over or not await asyncio.to_thread(still):
             return
         if lines:
             position = whole.isoformat(timespec="milliseconds")

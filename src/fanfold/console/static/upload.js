@@ -15,6 +15,7 @@
     if (first) send(first);
   });
   file.addEventListener("change", () => { if (file.files[0]) send(file.files[0]); });
+  if (file.files[0]) setTimeout(() => send(file.files[0]));  // chosen before this script was here
   stop.addEventListener("click", () => request?.abort());
 
   function size(bytes) {
