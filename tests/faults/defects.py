@@ -47,7 +47,14 @@ NO_FENCE = Defect(
 )
 RESULT_IN_PLACE = Defect(
     "result written in place",
-    (Change("runner/folders.py", "scratch / OUT", 'job / "results" / name'),),
+    (
+        Change("runner/folders.py", "scratch / OUT", 'job / "results" / name'),
+        Change(
+            "runner/run.py",
+            "made(self.folders.scratch)\n",
+            "made(self.folders.scratch)\n            self.folders.writes.mkdir()\n",
+        ),
+    ),
     "was published half",
 )
 LOST_WAKE_UP = Defect(
