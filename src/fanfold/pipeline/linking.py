@@ -28,8 +28,14 @@ class Gathered:
 
 def gather(files: Sequence[Gathered], part: Path, target: Path, effects: Effects) -> ResultManifest:
     """Make a result of files that are published already, by links; made in `part`, it appears at `target` whole and on
-    disk. What an earlier try left in either place goes. Raises ResultGone, OutOfSpace."""
+    disk. What an earlier try left in either place goes, but for the very same result: another server may have told it
+    by now. Raises ResultGone, OutOfSpace."""
+    listed = sorted((ResultFile(file.path, file.size_bytes, file.sha256) for file in files), key=lambda file: file.path)
+    manifest = ResultManifest(len(listed), sum(file.size_bytes for file in listed), tuple(listed))
     effects.remove_tree(part)
+    if _is_there(files, target):
+        effects.fsync_folder(target.parent)
+        return manifest
     effects.make_folder(part)
     made = {part}
     for file in files:
@@ -47,8 +53,16 @@ def gather(files: Sequence[Gathered], part: Path, target: Path, effects: Effects
     effects.remove_tree(target)
     effects.rename(part, target)
     effects.fsync_folder(target.parent)
-    listed = sorted((ResultFile(file.path, file.size_bytes, file.sha256) for file in files), key=lambda file: file.path)
-    return ResultManifest(len(listed), sum(file.size_bytes for file in listed), tuple(listed))
+    return manifest
+
+
+def _is_there(files: Sequence[Gathered], target: Path) -> bool:
+    """Whether these files, and no others, have their second names below `target`."""
+    try:
+        same = all((target / file.path).samefile(file.source) for file in files)
+    except OSError:
+        return False
+    return same and target.is_dir() and sum(path.is_file() for path in target.rglob("*")) == len(files)
 
 
 def link_result(published: Path, target: Path, manifest: ResultManifest, blobs: Blobs) -> set[Path]:

@@ -8,7 +8,7 @@ import pytest
 from fanfold.blobs.files import FileBlobs
 from fanfold.effects import Effects
 from fanfold.jobs.models import ResultManifest
-from fanfold.pipeline.linking import ResultGone, link_result
+from fanfold.pipeline.linking import Gathered, ResultGone, gather, link_result
 from tests.unit.runner.publishing import stage_out
 
 
@@ -57,3 +57,44 @@ def test_a_result_that_is_gone_or_not_whole_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(ResultGone, match="is gone"):
         link_result(tmp_path / "theirs", own, ResultManifest(), FileBlobs(Effects()))
     assert not own.exists()
+
+
+def gathered(place: Path, names: list[str]) -> list[Gathered]:
+    """Result files as they lie in the storage."""
+    (place / "results").mkdir(exist_ok=True)
+    for name in names:
+        (place / "results" / name.replace("/", "-")).write_text(name)
+    return [Gathered(name, place / "results" / name.replace("/", "-"), len(name), "") for name in names]
+
+
+def test_an_output_is_put_together_by_links(tmp_path: Path) -> None:
+    files = gathered(tmp_path, ["a", "b/c", "b/d/e"])
+    made = gather(files, tmp_path / "part", tmp_path / "out", Effects())
+    assert files_of(tmp_path / "out") == {"a": "a", "b/c": "b/c", "b/d/e": "b/d/e"}
+    assert all((tmp_path / "out" / file.path).samefile(file.source) for file in files)
+    assert (made.count, made.size_bytes) == (3, 9)
+    assert not (tmp_path / "part").exists()
+
+
+def test_an_output_that_is_there_already_is_left_where_it_is(tmp_path: Path) -> None:
+    """Its row may have been written by another server, whose readers must not miss it for a moment."""
+    files = gathered(tmp_path, ["a", "b/c"])
+    made = gather(files, tmp_path / "part", tmp_path / "out", Effects())
+    before = (tmp_path / "out").stat().st_ino
+    assert gather(files, tmp_path / "part", tmp_path / "out", Effects()) == made
+    assert (tmp_path / "out").stat().st_ino == before
+
+
+@pytest.mark.parametrize("left", ["more", "less", "other"])
+def test_an_output_of_another_try_is_replaced(tmp_path: Path, left: str) -> None:
+    files = gathered(tmp_path, ["a", "b/c"])
+    gather(files, tmp_path / "part", tmp_path / "out", Effects())
+    if left == "more":
+        (tmp_path / "out" / "x").write_text("x")
+    elif left == "less":
+        (tmp_path / "out" / "a").unlink()
+    else:
+        (tmp_path / "out" / "a").unlink()
+        (tmp_path / "out" / "a").write_text("torn")
+    gather(files, tmp_path / "part", tmp_path / "out", Effects())
+    assert files_of(tmp_path / "out") == {"a": "a", "b/c": "b/c"}
