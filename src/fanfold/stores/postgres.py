@@ -135,8 +135,12 @@ class PostgresDatabase(Database):
             connection = psycopg.connect(
                 _dsn(self._url), autocommit=True, connect_timeout=CONNECT_S, application_name=named
             )
-            connection.execute(f"LISTEN {CHANNEL}")
-            owned = connection.execute(f"SELECT {how}({OWNER_LOCK})").fetchone()
+            try:
+                connection.execute(f"LISTEN {CHANNEL}")
+                owned = connection.execute(f"SELECT {how}({OWNER_LOCK})").fetchone()
+            except psycopg.Error:
+                connection.close()
+                raise
         if owned != (True,):
             connection.close()
             hint = "Stop all its servers first, or name another database."
@@ -200,6 +204,7 @@ class PostgresDatabase(Database):
             except psycopg.Error as err:
                 log.warning("the database '%s' ended the connection that owns it: %s", self._name, err)
                 connection = self._owning_again() or connection
+        connection.close()
 
     def _owning_again(self) -> psycopg.Connection[Any] | None:
         wait_s = FIRST_WAIT_S
