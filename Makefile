@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PICTURED := test_from_the_first_page or test_a_failure_is_found or test_a_file_is_uploaded
 
-.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-console bench-money bench-s3 bench-server pictures docs format lock clean
+.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-console bench-money bench-s3 bench-scale bench-server pictures docs format lock clean
 
 # The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
 PYTHON ?=
@@ -78,6 +78,9 @@ bench-console: setup-dev  ## the console with 100,000 tasks, in Chromium; BENCH_
 
 pictures: setup-dev  ## takes the console's pictures for the documentation anew, with Chromium
 	FANFOLD_PICTURES=docs/pictures $(RUN_TESTS) -q tests/browser/test_story.py -k "$(PICTURED)"
+
+bench-scale: setup-dev  ## what a chunk costs the orchestrator and PostgreSQL; BENCH_ARGS are passed on
+	$(BIN)/python benchmarks/scale.py $(BENCH_ARGS)
 
 docs: setup-dev  ## the documentation, into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
