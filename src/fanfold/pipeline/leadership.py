@@ -58,6 +58,9 @@ class Sole:
     def deposed(self) -> None:
         """Nobody else can be."""
 
+    def broke(self) -> None:
+        """Nobody else could go on; the door that started the scheduler tells."""
+
     def start(self) -> None:
         """See `Leadership`."""
 
@@ -127,6 +130,10 @@ class Leadership:
     def deposed(self) -> None:
         """The store has refused to write under this process's epoch."""
         self._lost(f"another orchestrator has taken over: this one's lease {self.epoch} is over")
+
+    def broke(self) -> None:
+        """The scheduler has ended by a defect: another process may do better, so this one must not keep the lease."""
+        self._lost("its scheduler broke")
 
     def wake(self) -> None:
         """Look at once: somebody may have given the lease back."""
@@ -213,3 +220,6 @@ def run_leading(lead: Lead, scheduler: Scheduler) -> None:
         scheduler.run()
         if isinstance(scheduler.broken, Deposed):
             lead.deposed()
+        elif scheduler.broken is not None:
+            log.error("the scheduler broke", exc_info=scheduler.broken)
+            lead.broke()
