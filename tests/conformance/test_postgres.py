@@ -184,3 +184,19 @@ def test_many_rows_come_by_copy_as_they_are(url: str, database: PostgresDatabase
         table.create(connection)
         database.insert_many(connection, table, rows)
         assert [dict(row) for row in connection.execute(sa.select(table)).mappings()] == rows
+
+
+def test_a_connection_that_is_ended_within_a_part_of_a_group_is_told_as_one_that_was(url: str) -> None:
+    store = PostgresStore(url, Effects())
+    try:
+        with pytest.raises(Unavailable, match="does not answer"):
+            _ended_in_a_part(store, url)
+        eventually(lambda: store.insert_job(a_job("after"), "ann"), Unavailable, WAIT_S)
+    finally:
+        store.close()
+
+
+def _ended_in_a_part(store: PostgresStore, url: str) -> None:
+    with store.grouped(), store.database.writing("a part") as connection:
+        terminated(shared_postgres(), url)
+        connection.exec_driver_sql("SELECT 1")

@@ -117,7 +117,8 @@ def _part_of(group: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        group.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
-        group.exec_driver_sql("RELEASE SAVEPOINT part")
+        if not group.invalidated:  # a connection that was ended has undone all of it; what ended it is what is told
+            group.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+            group.exec_driver_sql("RELEASE SAVEPOINT part")
         raise
     group.exec_driver_sql("RELEASE SAVEPOINT part")
