@@ -29,9 +29,10 @@ WAIT_MS = 60_000
 Opening = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a worker."""
+    """One browser for the tests of a file, and no longer: Playwright keeps an event loop in this thread, in which other
+    tests could not have one of their own."""
     program = shutil.which(CHROMIUM)
     if program is None:
         absent(CHROMIUM, "no such program on PATH; the console is tested in a real browser (apt-get install chromium)")

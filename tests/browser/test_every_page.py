@@ -102,7 +102,7 @@ def test_the_whole_page_can_be_reached_by_keyboard(opening: Opening, people: Peo
     page.keyboard.press("Enter")
     page.wait_for_url("**/console/new")
     page.go_back()
-    page.wait_for_url("**/console/jobs")
+    page.wait_for_url("**/console/jobs*")
 
 
 def test_light_and_dark_are_chosen_and_kept(opening: Opening, people: People) -> None:

@@ -29,6 +29,13 @@ STATUS = "#!/bin/cat /proc/self/status\n"
 PLAIN = [f"Sig{kind}:\t{0:016x}" for kind in ("Blk", "Ign", "Cgt")]
 
 
+def others_of(line: str) -> str:
+    """A line of signals without the two that glibc keeps for itself (32 and 33), which no program may touch: where a
+    process has once cancelled a thread, glibc's posix_spawn leaves them ignored."""
+    kind, _, mask = line.partition("\t")
+    return f"{kind}\t{int(mask, 16) & ~(0b11 << 31):016x}"
+
+
 @contextmanager
 def as_in_the_background() -> Iterator[None]:
     """This process ignores and blocks signals, as its children do from their start."""
@@ -68,7 +75,7 @@ def test_they_reach_no_other_program_either(starter: Starter) -> None:
         walls = replace(program.walls, entry="", interpreter=())
         _, output = starter.ended(replace(program, argv=[str(entry)], walls=walls))
         starter.platform.close()
-    assert [line for line in output.splitlines() if line.startswith(("SigB", "SigI", "SigC"))] == PLAIN
+    assert [others_of(line) for line in output.splitlines() if line.startswith(("SigB", "SigI", "SigC"))] == PLAIN
 
 
 @pytest.mark.skipif(bool(bubblewrap.problem()), reason="there is no sandbox here")

@@ -13,9 +13,11 @@ from fanfold.errors import BadInput, Conflict, Unavailable
 from fanfold.stores import names, postgres
 from fanfold.stores.postgres import Hold, PostgresDatabase, PostgresStore
 from fanfold.stores.schema import jobs
+from fanfold.stores.sql import SqlStore
+from fanfold.stores.wallet import SqlWallet
 from tests.conformance.postgres import shared_postgres
 from tests.postgres_server import PostgresServer, postgres_server
-from tests.values import a_job
+from tests.values import NOON, a_job
 
 WAIT_S = 20.0
 
@@ -200,3 +202,21 @@ def _ended_in_a_part(store: PostgresStore, url: str) -> None:
     with store.grouped(), store.database.writing("a part") as connection:
         terminated(shared_postgres(), url)
         connection.exec_driver_sql("SELECT 1")
+
+
+def test_a_server_hears_that_another_begins_to_charge(url: str) -> None:
+    """Also by the store that its orchestrator writes through."""
+    one, other = (PostgresStore(url, Effects()) for _ in range(2))
+    led = other.fenced(lambda: 0)
+    assert isinstance(led, SqlStore)
+
+    def charges() -> None:
+        with other.database.reading() as connection:
+            assert led.books.charges(connection)
+
+    with pytest.raises(AssertionError):
+        charges()
+    SqlWallet(one.database, one.books).enable(lambda: NOON)
+    eventually(charges, AssertionError, WAIT_S)
+    for store in (one, other):
+        store.close()

@@ -239,10 +239,12 @@ class PostgresStore(SqlStore):
         what = f"the state folder '{state}'"
         self._lock = None if state is None else locked(state / LOCK, what, hint, shared=True)
         try:
-            super().__init__(PostgresDatabase(url, effects))
+            database = PostgresDatabase(url, effects)
+            super().__init__(database)
         except BaseException:
             self._let_go()
             raise
+        database.listen_to_others(self.books.forget)
 
     def close(self) -> None:
         """Let go of the database and the folder."""

@@ -52,9 +52,9 @@ READY_SEEN = 64
 class SqlStore(Reusing):
     """Jobs, tasks, attempts and events over one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, books: Books | None = None) -> None:
         super().__init__(database)
-        self.books = Books()
+        self.books = books or Books()
 
     # ---- jobs
 
@@ -299,7 +299,7 @@ class SqlStore(Reusing):
 
     def fenced(self, epoch: Callable[[], int]) -> Store:
         """The same store for an orchestrator with this epoch of the lease: see `Database.fenced`."""
-        return SqlStore(self.database.fenced(epoch))
+        return SqlStore(self.database.fenced(epoch), self.books)
 
     def close(self) -> None:
         """See `ports.store`."""
