@@ -175,9 +175,9 @@ def test_csv_holds_no_formulas(people: People) -> None:
     topped_up(people, 1)
     text = people.developer.get(f"{WALLET}/transactions/csv").text
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert rows[0]["notes"] == "'=HYPERLINK()"
+    assert {row["notes"] for row in rows if "HYPERLINK" in row["notes"]} == {"'=HYPERLINK()"}
     assert [int(row["id"]) for row in rows] == sorted(int(row["id"]) for row in rows)
-    assert Decimal(rows[0]["amount"]) > 0
+    assert all(Decimal(row["amount"]) > 0 for row in rows)
 
 
 def test_an_invoice_tells_a_month_job_by_job(people: People) -> None:
