@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from fanfold.jobs.lifecycle import MOVES
@@ -23,11 +22,6 @@ KEY_MARK = "whsec_"
 
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 4 * 3600, 8 * 3600, 8 * 3600)
 """Seconds after each failed attempt; a message has one attempt more than there are waits, within about a day."""
-
-
-def wants(events: Sequence[str], name: str) -> bool:
-    """Whether a webhook with these events tells one of this name."""
-    return name in events or EVERYTHING in events
 
 
 def try_again_at(attempts: int, now: datetime) -> datetime | None:

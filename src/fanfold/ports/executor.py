@@ -83,11 +83,6 @@ class RunOrder:
         """What it asks for of the place where it runs."""
         return Need(self.device, self.regions)
 
-    @property
-    def fetches(self) -> bool:
-        """Whether its input must first be fetched from elsewhere."""
-        return any(item.request is not None for item in self.inputs)
-
 
 @dataclass(frozen=True, slots=True)
 class Told:

@@ -24,6 +24,7 @@ SERVICES = {
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "UNKNOWN")
 MOST_LINES = 10_000
 USUAL_LINES = 1000
+PIECE_CHARACTERS = 256 * 1024
 READ_AT_ONCE_BYTES = 256 * 1024 * 1024
 FOLLOW_AT_ONCE_BYTES = 32 * 1024 * 1024
 LATE = timedelta(seconds=2)
@@ -87,6 +88,18 @@ class LogService:
             for line in lines_of(log, unfinished=True):
                 stamp = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
                 yield f"{stamp} {log.attempt.name} {line.level} {line.text.translate(_UNSEEN)}\n"
+
+    def text(self, job: Job) -> Iterator[str]:
+        """The same in larger pieces, as it is sent."""
+        piece: list[str] = []
+        size = 0
+        for line in self.lines(job):
+            piece.append(line)
+            size += len(line)
+            if size >= PIECE_CHARACTERS:
+                yield "".join(piece)
+                piece, size = [], 0
+        yield "".join(piece)
 
     def follow(self, job: Job, after: datetime | None = None, query: LogQuery | None = None) -> Following:
         """Lines that fit a query as they come, those before a time left out; its `limit` and `after` play no part.

@@ -27,7 +27,6 @@ router = APIRouter(tags=["customer"])
 With = Annotated[Services, Depends(services_of)]
 
 AT_ONCE = 500
-BLOCK_CHARACTERS = 256 * 1024
 LOOK_EVERY_S = 0.5
 REST_FACTOR = 4.0
 """After a look that took t seconds, the next comes 4 t later: jobs with very many logs are looked at less often."""
@@ -61,7 +60,7 @@ def download(job_id: str, caller: Reader, services: With) -> StreamingResponse:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_blocks(services.logs.lines(job)), media_type="text/plain", headers=headers)
+    return StreamingResponse(services.logs.text(job), media_type="text/plain", headers=headers)
 
 
 Several = Annotated[list[str] | None, Query(max_length=MOST_OF_A_PART)]
@@ -147,19 +146,6 @@ def _followed_json(line: LogLine) -> dict[str, Any]:
     task = line.attempt.task
     service = "taskrunner" if task.role is Role.APP else task.role.value
     return {"service": service, "taskId": task.task_id} | _json(line)
-
-
-def _blocks(lines: Iterator[str]) -> Iterator[str]:
-    """The same text in larger pieces."""
-    block: list[str] = []
-    size = 0
-    for line in lines:
-        block.append(line)
-        size += len(line)
-        if size >= BLOCK_CHARACTERS:
-            yield "".join(block)
-            block, size = [], 0
-    yield "".join(block)
 
 
 def _time(text: str) -> datetime | None:

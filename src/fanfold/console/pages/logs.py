@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,6 @@ AT_ONCE = 200
 LOOK_EVERY_S = 0.5
 REST_FACTOR = 4.0
 SIGN_OF_LIFE_S = 15.0
-PIECE = 256 * 1024
 PROGRAMS = ("partitioner", "app", "assembler")
 
 
@@ -97,19 +96,7 @@ def download(visit: Visit) -> Response:
     """Everything as text."""
     job = found(visit)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.log"'}
-    return StreamingResponse(_pieces(visit.services.logs.lines(job)), media_type="text/plain", headers=headers)
-
-
-def _pieces(lines: Iterator[str]) -> Iterator[str]:
-    block: list[str] = []
-    size = 0
-    for line in lines:
-        block.append(line)
-        size += len(line)
-        if size >= PIECE:
-            yield "".join(block)
-            block, size = [], 0
-    yield "".join(block)
+    return StreamingResponse(visit.services.logs.text(job), media_type="text/plain", headers=headers)
 
 
 def _time(text: str) -> datetime | None:
