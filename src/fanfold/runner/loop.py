@@ -28,7 +28,7 @@ from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
 from fanfold.runner.disk_use import CacheWatches
 from fanfold.runner.run import Run
-from fanfold.runner.settling import Settler
+from fanfold.runner.settling import Settler, settle
 from fanfold.runner.storage import at_rest_here, storage_at
 from fanfold.runner.workplaces import Workplaces
 
@@ -206,6 +206,11 @@ class RunnerLoop:
             if descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
         self._run = None
+        if self._rules.isolation != "on" and not run.order.image:
+            # The next program could kill this runner, and would take this one's result along.
+            settle([(run, run.take_end())])
+            self._report([run])
+            return
         self._settler.add(run, run.take_end())
         if not self._waiting:
             self._say({"is": "free", "attempt": messages.attempt_json(run.order.attempt)})
