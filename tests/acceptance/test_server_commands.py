@@ -87,10 +87,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_a_first_job_needs_nothing_but_a_file(served: Served) -> None:
-    ended = served.type("job", "run", "--template", "word-count", "--input", "text.txt", "--watch")
+    words = ("--template", "word-count", "--input", "text.txt", "--name", "the first", "--watch")
+    ended = served.type("job", "run", *words)
     assert ended.code == 0, ended.err
     assert "complete" in ended.err.lower()
-    found = served.json("job", "list", "--state", "complete")
+    found = served.json("job", "list", "--state", "complete", "--name", "the first")
     assert served.type("job", "download", found[0]["id"], "-o", "counts").code == 0
     [counts] = [place for place in (served.desk.path / "counts").iterdir() if place.name not in RECORDS]
     assert json.loads(counts.read_text()) == COUNTS

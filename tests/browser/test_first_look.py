@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from fanfold.jobs.access import UserRole
 from tests.browser.conftest import WAIT_MS, Opening
@@ -40,6 +40,20 @@ def test_the_list_of_jobs_follows(opening: Opening, people: People) -> None:
     expect(row).to_contain_text("draft", timeout=WAIT_MS)
     run(people.submitter, job["id"])
     expect(row).to_contain_text("complete", timeout=WAIT_MS)
+
+
+def test_a_job_that_came_before_the_list_began_to_follow_is_shown(opening: Opening, people: People) -> None:
+    people.a_finished_job(OURS)
+    app, name = people.app(OURS), fresh("early")
+    page = opening(people.keys[OURS, UserRole.VIEWER])
+
+    def held_back(route: Route) -> None:
+        draft(people.submitter, app, name=name)
+        route.continue_()
+
+    page.route("**/jobs/live*", held_back, times=1)
+    page.reload()
+    expect(page.locator("tr", has_text=name)).to_contain_text("draft", timeout=WAIT_MS)
 
 
 def test_a_phone_shows_the_menu_when_it_is_asked_for(opening: Opening, people: People) -> None:

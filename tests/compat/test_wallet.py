@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.compat.scene import HOLD, OURS, THEIRS, People, done, draft, fresh, push
+from tests.compat.scene import HOLD, OURS, THEIRS, People, done, draft, ended, fresh, push
 from tests.compat.server import Server, json_of, until
 
 JOBS, WALLET = "/v1/customer/jobs", "/v1/wallet"
@@ -236,3 +236,4 @@ def test_quotas_of_jobs_and_requests_are_refused_with_numbers(people: People, tm
     finally:
         json_of(people.root.patch(path, json={"quotas": {}}))
         (tmp_path / "go").touch()
+        ended(people.developer, one["id"])  # it still costs something

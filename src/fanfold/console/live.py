@@ -52,7 +52,8 @@ def still_allowed(visit: Visit) -> Callable[[], bool]:
 
 
 async def changes(visit: Visit, every_s: float, job_id: str = "") -> Response:
-    """A stream that only tells that something changed."""
+    """A stream that only tells that something changed; at once, where something happened after the event that `after`
+    of the address names, the last one before the page was made."""
     ticks = iter(range(2**60))
     return await parts(visit, lambda: {"changed": str(next(ticks))}, every_s, job_id)
 
@@ -68,7 +69,8 @@ async def _sent(
     visit: Visit, feed: EventFeed, start: int, make: Parts, every_s: float, job_id: str
 ) -> AsyncIterator[str]:
     seen = dict(await asyncio.to_thread(make))
-    yield "".join(message(name, text) for name, text in seen.items() if name != "changed")
+    behind = visit.number("after", start) < start
+    yield "".join(message(name, text) for name, text in seen.items() if name != "changed" or behind)
     async for batch in feed.follow(visit.account, start, still_allowed(visit), job_id):
         if not batch:
             yield SIGN_OF_LIFE

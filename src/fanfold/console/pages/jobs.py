@@ -33,7 +33,8 @@ ORDERS = {
 def jobs(visit: Visit) -> Response:
     """A page of the account's jobs; only its rows where a script asks for them."""
     whole = not visit.request.headers.get("hx-request")
-    return visit.page("jobs.html" if whole else "_job_rows.html", **_listed(visit))
+    last_event = visit.services.store.last_event()
+    return visit.page("jobs.html" if whole else "_job_rows.html", last_event=last_event, **_listed(visit))
 
 
 def _listed(visit: Visit) -> dict[str, Any]:
