@@ -341,17 +341,6 @@ def test_a_group_that_fails_changes_nothing(store: Store) -> None:
     assert store.job("job").name == "newer"
 
 
-def test_the_next_time_anything_is_due_is_told(store: Store) -> None:
-    assert store.next_due_at() is None
-    brought_to(store, JobState.STARTED, "later", start_at=after(500))
-    brought_to(store, JobState.PARTITIONED, "running", config=JobConfig(job_timeout_s=400))
-    assert store.next_due_at() == after(400)
-    (task,) = claimed(store, 1, "running")
-    again = end(task, failure(task, after(5)))
-    store.finish([again])
-    assert store.next_due_at() == again.after.due_at == after(5.5)
-
-
 # ---- listings
 
 

@@ -131,9 +131,6 @@ class Store(Protocol):
         those whose deadline is over; and those that shall be aborted, paused or not. Of those in the partition queue
         (STARTED) only as many as leave at most `most_partitioning` jobs being staged in and partitioned."""
 
-    def next_due_at(self) -> datetime | None:
-        """When the next job or waiting task becomes due, as far as rows tell; None where nothing is timed."""
-
     def candidates(self, now: datetime) -> list[Candidate]:
         """Jobs with tasks that could start now, and those with running ones, which count for their account's share."""
 

@@ -100,19 +100,6 @@ def queued_jobs() -> sa.Select[Any]:
     return due.order_by(jobs.c.due_at).limit(sa.bindparam("count", type_=sa.Integer))
 
 
-def next_due() -> list[sa.Select[Any]]:
-    """The earliest times of jobs without open tasks, of deadlines, and of tasks that rest before another attempt."""
-    active = (jobs.c.state.in_(_ACTIVE), jobs.c.deleted_at.is_(None), jobs.c.paused_at.is_(None))
-    waiting = sa.select(jobs.c.id).where(*active, jobs.c.tasks_open > 0).scalar_subquery()
-    return [
-        sa.select(sa.func.min(jobs.c.due_at)).where(*active, jobs.c.tasks_open == 0),
-        sa.select(sa.func.min(jobs.c.deadline_at)).where(*active),
-        sa.select(sa.func.min(tasks.c.due_at)).where(
-            tasks.c.job_id.in_(waiting), tasks.c.state == TaskState.SCHEDULED.value, tasks.c.failures > 0
-        ),
-    ]
-
-
 @cache
 def claim() -> sa.Update:
     """Assign up to :count due tasks of :wanted_job: attempt + 1, fence + 1 and the lease in this one statement. A task

@@ -122,12 +122,6 @@ class SqlStore(Reusing):
                 rows += connection.execute(queries.queued_jobs(), {"now": now, "count": room}).mappings()
         return [job_of(row) for row in rows]
 
-    def next_due_at(self) -> datetime | None:
-        """See `ports.store`."""
-        with self.database.reading() as connection:
-            times = [connection.execute(query).scalar() for query in queries.next_due()]
-        return min((time for time in times if time is not None), default=None)
-
     # ---- tasks
 
     def candidates(self, now: datetime) -> list[Candidate]:
