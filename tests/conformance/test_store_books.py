@@ -20,7 +20,7 @@ from fanfold.jobs.lifecycle import (
     SourceStaged,
     step,
 )
-from fanfold.jobs.models import Job, JobConfig, JobState, Task, TaskState, Usage
+from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, Task, TaskState, Usage
 from fanfold.jobs.money import ISSUED, USAGE, Booking, Kind, Price, hold
 from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost
 from fanfold.ports.store import Finished
@@ -411,3 +411,29 @@ def test_a_complete_job_is_settled(store: SqlStore, wallet: SqlWallet) -> None:
     assert job.payment_amount == 0
     assert a_job().payment_amount == 0
     assert wallet.balance("ann").available == 5
+
+
+def costly(blocks: JobBlocks, cores: int) -> JobBlocks:
+    """The same blocks with an app that asks for so many cores and so much memory in GiB."""
+    device = {"min_cpu": cores, "min_memory": cores}
+    manifest = {**blocks.app.manifest, "device_requirements": device}
+    return replace(blocks, app=replace(blocks.app, sha256=f"{cores}" * 64, manifest=manifest))
+
+
+def test_a_round_that_another_server_accepted_costs_what_its_new_app_asks_for(store: SqlStore) -> None:
+    first, *_ = feeding(store)
+    store.finish([ran(first, 1)])
+    advanced(store, JOB, Failed("tasks_failed", "no"))
+    other = SqlStore(store.database)
+    other.advance(step(store.job(JOB), RetryAccepted("ann", costly(BLOCKS, 4)), NOON))
+    advanced(store, JOB, EngineFound())
+    advanced(store, JOB, SourceStaged(0, 0))
+    advanced(store, JOB, ChunksPublished(3, reopened=True))
+    again, cut = claimed(store, 2)
+    store.finish([ran(again, 1)])
+    assert store.attempts(again.key)[-1].price == 4
+    started(store, cut, NOON)
+    late = SqlStore(store.database)
+    late.books.note(replace(store.job(JOB), blocks=BLOCKS))
+    late.advance(step(late.job(JOB), Aborted("ann"), NOON + timedelta(hours=1)))
+    assert store.attempts(cut.key)[-1].price == 4

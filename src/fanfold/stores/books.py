@@ -78,12 +78,14 @@ class Books:
         self._since: datetime | None = None
         self._tariff = STANDARD
         self._is_read = False
+        self._knows_meters = True
         self._meters: dict[str, Meter] = {}
         self._devices: dict[tuple[str, str, int, str], Device] = {}
 
     def forget(self) -> None:
-        """The price list, or whether this server charges, has changed."""
-        self._is_read = False
+        """The price list, whether this server charges, or what a job's blocks ask for may have changed. From any
+        thread."""
+        self._is_read = self._knows_meters = False
 
     def charges(self, connection: Connection) -> bool:
         """Whether this server charges."""
@@ -113,6 +115,9 @@ class Books:
 
     def meter(self, connection: Connection, job_id: str) -> Meter:
         """Who pays for a job's programs."""
+        if not self._knows_meters:
+            self._knows_meters = True
+            self._meters.clear()
         if job_id not in self._meters:
             self.note(job_of(connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().one()))
         return self._meters[job_id]
@@ -142,6 +147,7 @@ class Books:
         platform ended costs nothing."""
         if job.failure_reason in PLATFORM_FAILED:
             return []
+        self.note(job)
         meter = self.meter(connection, job.id)
         cut = [
             _Cut(Role(row.role), row.chunk_index, row.fence, row.run_us, price)

@@ -16,7 +16,7 @@ from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs.encoding import result_of
 from fanfold.jobs.failures import FailureGroup
 from fanfold.jobs.fairness import Candidate
-from fanfold.jobs.lifecycle import ACTIVE, ChunksPublished, RetryAccepted, RunAccepted, Step
+from fanfold.jobs.lifecycle import ACTIVE, ChunksPublished, EngineFound, RetryAccepted, RunAccepted, Step
 from fanfold.jobs.models import AttemptKey, Job, JobState, RetryWhat, Role, Task, TaskKey, TaskState
 from fanfold.jobs.money import Booking
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN, Reason
@@ -104,6 +104,7 @@ class SqlStore(Reusing):
         """What a step does besides the row of the job; says whether the counts of its tasks may have changed."""
         if isinstance(step.event, RunAccepted | RetryAccepted):
             bound_jobs(connection, step.after.account_id, step.most_jobs)
+        if isinstance(step.event, RunAccepted | RetryAccepted | EngineFound):  # another process may have accepted it
             self.books.note(step.after)
         changed, cut = _write_tasks(self.database, connection, step, self.books, told)
         self.books.book(connection, step, cut)
