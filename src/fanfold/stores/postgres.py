@@ -56,6 +56,11 @@ _SETTINGS = " ".join(
         "timezone": "UTC",
     }.items()
 )
+_HOLDS = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE locktype = 'advisory' AND granted AND datname = current_database() AND objid = %s
+"""
+"""Who holds a lock in this database; locks of all databases of a server are told together."""
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +123,8 @@ class PostgresDatabase(Database):
 
     def is_shared(self) -> bool:
         """Whether other servers have hold of the database now."""
-        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
         with self.reading() as connection:
-            return int(connection.exec_driver_sql(held, (OWNER_LOCK,)).scalar_one()) > 1
+            return int(connection.exec_driver_sql(_HOLDS, (OWNER_LOCK,)).scalar_one()) > 1
 
     def listen_to_others(self, listener: Callable[[], None]) -> None:
         """Call `listener` after commits of other processes; it must return at once."""
