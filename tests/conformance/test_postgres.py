@@ -166,6 +166,15 @@ def test_others_commits_are_heard(url: str, database: PostgresDatabase) -> None:
             assert heard.acquire(timeout=WAIT_S)
 
 
+def test_what_others_committed_while_nobody_listened_is_looked_for(url: str, database: PostgresDatabase) -> None:
+    heard = threading.Semaphore(0)
+    database.listen_to_others(heard.release)
+    for _ in range(2):  # where it begins to listen, it looks once by itself
+        eventually(lambda: _check_owned(url), AssertionError, WAIT_S)
+        terminated(shared_postgres(), url)
+        assert heard.acquire(timeout=WAIT_S)
+
+
 def test_a_restart_is_ridden_out() -> None:
     with postgres_server(durable=True) as server:
         store = PostgresStore(server.new_database(), Effects())

@@ -203,7 +203,7 @@ class PostgresDatabase(Database):
         while not self._closed.is_set():
             try:
                 with connection:
-                    self._tell()
+                    self._tell_all()
                     self._hear(connection)
             except psycopg.Error as err:
                 log.warning("the database '%s' ended the connection that owns it: %s", self._name, err)
@@ -229,9 +229,13 @@ class PostgresDatabase(Database):
         while not self._closed.is_set():
             for notice in connection.notifies(timeout=0.25, stop_after=1):
                 if notice.payload != self._me:
-                    self._tell()
-                    for listener in self._others:
-                        listener()
+                    self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Others have committed, or may have while nobody listened."""
+        self._tell()
+        for listener in self._others:
+            listener()
 
 
 class PostgresStore(SqlStore):
