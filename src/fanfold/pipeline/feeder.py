@@ -235,8 +235,23 @@ class Feeder:
         tasks = [(job, task) for job, found in claimed for task in found]
         for job, task in tasks:
             self._under_way[task.attempt_key] = (_made_by(job, task), job.attempts_of(task.key))
-        self._executor.start([order for job, task in tasks if (order := self._order(job, task)) is not None])
+        self._have_started(tasks)
         return len(tasks)
+
+    def _have_started(self, tasks: Sequence[tuple[Job, Task]]) -> None:
+        """Make orders of what was claimed. Where their secrets are out of reach just now, those that have no order yet
+        are given back, and Unavailable is raised."""
+        orders, count = list[RunOrder](), 0
+        try:
+            for count, (job, task) in enumerate(tasks):  # noqa: B007 - told below
+                if (order := self._order(job, task)) is not None:
+                    orders.append(order)
+        except Unavailable:
+            now = self._clock.now()
+            self._unwritten += [GivenBack(task.attempt_key, now) for _, task in tasks[count:]]
+            raise
+        finally:
+            self._executor.start(orders)
 
     def _order(self, job: Job, task: Task) -> RunOrder | None:
         """The order; None, with the attempt's failure noted, where its block cannot have its secrets any more."""
