@@ -11,7 +11,7 @@ Say = Callable[[socket.socket], None]
 
 @dataclass
 class LyingServer:
-    """Answers by path; keeps the requests that came, head only."""
+    """Answers by path, with its query or without; keeps the requests that came, head only."""
 
     port: int
     answers: dict[str, Say] = field(default_factory=dict)
@@ -80,7 +80,8 @@ def _answer(server: LyingServer, connection: socket.socket) -> None:
                 head += piece
             server.asked.append(head.decode("latin-1"))
             path = head.split(b" ", 2)[1].decode("latin-1")
-            server.answers.get(path, _nothing_there)(connection)
+            plain = path.partition("?")[0]
+            server.answers.get(path, server.answers.get(plain, _nothing_there))(connection)
         except OSError:
             return
 

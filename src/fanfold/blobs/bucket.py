@@ -125,11 +125,25 @@ class Bucket:
 
     def below(self, prefix: str) -> Iterator[Blob]:
         """All objects below a prefix, by their names below it."""
-        listing = obstore.list(self._store, prefix=prefix or None, chunk_size=1000)
+        listing: Iterator[Sequence[ObjectMeta]] | None = None
+        last: str | None = None
         start = len(prefix) + 1 if prefix else 0
-        while (page := self.asked(f"list {prefix}", lambda: next(listing, None))) is not None:
-            for meta in page:
-                yield Blob(meta["path"][start:], meta["size"], meta["last_modified"])
+
+        def page() -> Sequence[ObjectMeta] | None:
+            """The next some. A listing that broke off is at its end for the library: it is begun after the last."""
+            nonlocal listing
+            if listing is None:
+                listing = obstore.list(self._store, prefix=prefix or None, offset=last, chunk_size=1000)
+            try:
+                return next(listing, None)
+            except BaseException:
+                listing = None
+                raise
+
+        while (some := self.asked(f"list {prefix}", page)) is not None:
+            for meta in some:
+                last = meta["path"]
+                yield Blob(last[start:], meta["size"], meta["last_modified"])
 
     def names(self, prefix: str) -> list[str]:
         """What is right below a prefix."""
