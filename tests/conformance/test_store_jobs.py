@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from fanfold.errors import Conflict, LostRace, NotFound
 from fanfold.jobs import lifecycle
@@ -29,6 +30,7 @@ from fanfold.jobs.models import (
 )
 from fanfold.jobs.task_lifecycle import after_gathering
 from fanfold.ports.store import Finished, JobFilter, Store
+from fanfold.stores.sql import SqlStore
 from tests.conformance.scenes import advanced, brought_to, claimed, complete_all, drafted, end, failure, success
 from tests.values import NOON, ROAD, a_job, a_task, after
 
@@ -487,6 +489,31 @@ def test_a_retry_of_one_group_leaves_the_other_failures(store: Store) -> None:
     job = reopened(store, RetryWhat.FAILED, net)
     assert replace(job.tally, bytes_in=0, bytes_out=0) == Tally(open=1, total=3, done=1, failed=1)
     assert [task.key.index for task in claimed(store, 10, at=LATER)] == [1]
+
+
+def test_groups_of_failures_are_told_by_their_size_and_first_task_with_one_question(store: SqlStore) -> None:
+    brought_to(store, JobState.PARTITIONED, chunks=6)
+    said = ["no net", "no disk", "no net", "no disk", "no net", "no luck"]
+    ends = [failed_with(task, what) for task, what in zip(claimed(store, 6), said, strict=True)]
+    first = ends[4]
+    ends[4] = replace(first, after=replace(first.after, ended_at=after(1)))
+    store.finish(ends)
+    asked: list[str] = []
+    engine = store.database._engine
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        groups = store.failure_groups("job", 2)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert [(group.message, group.count, group.first_index) for group in groups] == [
+        ("no net", 3, 4),
+        ("no disk", 2, 1),
+    ]
+    assert sum("tasks" in statement for statement in asked) == 1
 
 
 def test_a_retry_of_the_merge_schedules_no_task(store: Store) -> None:

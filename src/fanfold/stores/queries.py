@@ -228,16 +228,16 @@ def reopen_tasks(job_id: str, at: datetime, failure_id: str) -> sa.Update:
 
 
 def failure_groups(job_id: str, most: int) -> sa.Select[Any]:
-    """How many failed tasks each group has, the largest first."""
-    count = sa.func.count().label("count_")
-    wanted = sa.select(tasks.c.failure_id, count).where(*app_tasks(job_id, [TaskState.FAILED]))
-    return wanted.group_by(tasks.c.failure_id).order_by(count.desc(), tasks.c.failure_id).limit(most)
-
-
-def first_failed(job_id: str, failure_id: str) -> sa.Select[Any]:
-    """The failed task of a group that ended first."""
-    where = (*app_tasks(job_id, [TaskState.FAILED]), tasks.c.failure_id == failure_id)
-    return sa.select(tasks).where(*where).order_by(tasks.c.ended_at, tasks.c.chunk_index).limit(1)
+    """The failed task of each group that ended first, and, as `count_`, how many the group has; the largest first."""
+    group, order = tasks.c.failure_id, (tasks.c.ended_at, tasks.c.chunk_index)
+    place = sa.func.row_number().over(partition_by=group, order_by=order).label("place_")
+    count = sa.func.count().over(partition_by=group).label("count_")
+    failed = sa.select(tasks.c.chunk_index, count, place).where(*app_tasks(job_id, [TaskState.FAILED])).subquery()
+    of_groups = tasks.join(failed, tasks.c.chunk_index == failed.c.chunk_index)
+    wanted = (
+        sa.select(tasks, failed.c.count_).select_from(of_groups).where(*app_tasks(job_id, []), failed.c.place_ == 1)
+    )
+    return wanted.order_by(failed.c.count_.desc(), tasks.c.failure_id).limit(most)
 
 
 def count_anew(job_id: str) -> sa.Update:

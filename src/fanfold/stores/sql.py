@@ -224,9 +224,8 @@ class SqlStore(Reusing):
     def failure_groups(self, job_id: str, most: int) -> list[FailureGroup]:
         """See `ports.store`."""
         with self.database.reading() as connection:
-            rows = connection.execute(queries.failure_groups(job_id, most)).all()
-            firsts = [connection.execute(queries.first_failed(job_id, row.failure_id)).mappings().one() for row in rows]
-        return [group_of(task_of(first), row.count_) for row, first in zip(rows, firsts, strict=True)]
+            rows = connection.execute(queries.failure_groups(job_id, most)).mappings().all()
+        return [group_of(task_of(row), row["count_"]) for row in rows]
 
     def attempts(self, key: TaskKey) -> list[AttemptRecord]:
         """See `ports.store`."""
