@@ -6,7 +6,7 @@ Every command names the account that asks; another account's job is NotFound, so
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,14 +148,18 @@ class JobService:
         blocks, params = self._validator.checked(job)
         config, said = self._shortened(account_id, config or job.config)
         terms = self._treasury.terms(replace(job, blocks=blocks, config=config))
+        steps, now = list[Step](), self._clock.now()
         if params != job.params or said or terms.warnings:
-            job = self.edit(account_id, job_id, params=params, warnings=(*job.warnings, *said, *terms.warnings))
-        event = RunAccepted(blocks, terms.config, by, terms.estimate)
-        return self._begun(step(job, event, self._clock.now()), terms)
+            changes = {"params": params, "warnings": (*job.warnings, *said, *terms.warnings)}
+            steps.append(step(job, Edited(changes), now))
+            job = steps[0].after
+        return self._begun([*steps, step(job, RunAccepted(blocks, terms.config, by, terms.estimate), now)], terms)
 
-    def _begun(self, begun: Step, terms: Terms) -> Job:
-        """A round begins on its terms; BalanceTooLow or QuotaExceeded, with nothing changed, where they do not hold."""
-        return self._woken(self._store.advance(replace(begun, bookings=terms.bookings, most_jobs=terms.most_jobs)))
+    def _begun(self, steps: Sequence[Step], terms: Terms) -> Job:
+        """A round begins, by the last of the steps, on its terms; BalanceTooLow or QuotaExceeded, with nothing changed,
+        where they do not hold."""
+        begun = replace(steps[-1], bookings=terms.bookings, most_jobs=terms.most_jobs)
+        return self._woken(self._store.advance(*steps[:-1], begun))
 
     def _shortened(self, account_id: str, config: JobConfig) -> tuple[JobConfig, list[str]]:
         """What a quota leaves of the days that a job's files are to be kept, and a warning where that is less."""
@@ -181,7 +185,7 @@ class JobService:
         blocks, _ = self._validator.checked(replace(job, tags=tags))
         terms = self._treasury.terms(replace(job, blocks=blocks, round=job.round + 1))
         event = RetryAccepted(by, blocks, wish.what, wish.failure_id)
-        return self._begun(step(job, event, self._clock.now()), terms)
+        return self._begun([step(job, event, self._clock.now())], terms)
 
     def _check_retry(self, job: Job, wish: Retry) -> None:
         """Whether there is what shall be done again."""
