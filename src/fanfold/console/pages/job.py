@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +52,7 @@ def job_page(visit: Visit) -> Response:
 async def job_live(visit: Visit) -> Response:
     """The parts of the job page that change, as they change."""
     job_id = visit.path("job_id")
-    visit.services.jobs.get(visit.account, job_id)
+    await asyncio.to_thread(found, visit)
 
     def made() -> dict[str, str]:
         values = shown(visit, visit.services.jobs.get(visit.account, job_id))
@@ -62,7 +63,7 @@ async def job_live(visit: Visit) -> Response:
 
 async def job_changes(visit: Visit) -> Response:
     """Tells that the job changed, at most once in two seconds."""
-    found(visit)
+    await asyncio.to_thread(found, visit)
     return await changes(visit, 2.0, visit.path("job_id"))
 
 
