@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from fanfold.jobs.access import UserRole
+from tests.compat.console import Browser
 from tests.compat.scene import HOLD, OURS, THEIRS, People, done, draft, ended, fresh, push
 from tests.compat.server import Server, json_of, until
 
@@ -213,6 +215,17 @@ def test_a_test_job_is_free_and_small(people: People) -> None:
     told = json_of(people.stranger.get(f"{JOBS}/{job['id']}"))["job"]
     assert told["state"] == "JOB_STATE_COMPLETE", told["errorMessage"]
     assert told["paymentAmount"] == 0
+
+
+def test_a_quota_of_requests_holds_in_the_console_too(people: People) -> None:
+    path = f"/v1/auth/accounts/{OURS}"
+    with Browser(people.server, people.keys[OURS, UserRole.VIEWER]) as browser:
+        try:
+            json_of(people.root.patch(path, json={"quotas": {"requestsPerS": 1}}))
+            refused = [page for _ in range(30) if (page := browser.get("/console/wallet")).status_code == 429]
+            assert "1 requests a second (requestsPerS)" in refused[0].text
+        finally:
+            json_of(people.root.patch(path, json={"quotas": {}}))
 
 
 def test_quotas_of_jobs_and_requests_are_refused_with_numbers(people: People, tmp_path: Path) -> None:

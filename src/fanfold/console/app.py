@@ -124,6 +124,10 @@ class _Guarded:
         wait_s = visit.services.limits.wait_s(caller.key_id or caller.user_id)
         if wait_s > 0:
             raise TooOften(f"too many requests with this key; try again in {wait_s:.1f} s")
+        rate = caller.requests_per_s
+        if rate is not None and (wait_s := visit.services.account_limits.wait_s(caller.account_id, rate)) > 0:
+            said = f"account '{caller.account_id}' may make {rate:g} requests a second (requestsPerS)"
+            raise TooOften(f"{said} and made more; try again in {wait_s:.1f} s")
         if not caller.may(right):
             said = f"This needs the right “{right.value}”, which role “{caller.role.value}” or your key lacks"
             raise NotForYou(said, hint="Ask an administrator, or sign in with another key.")

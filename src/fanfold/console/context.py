@@ -16,12 +16,13 @@ from fanfold.ports.executor import Executor
 from fanfold.ports.space import Space
 from fanfold.ports.spans import Spans
 from fanfold.ports.store import Store
-from fanfold.services.access import AccessService, RateLimits
+from fanfold.services.access import AccessService
 from fanfold.services.blocks import BlockService
 from fanfold.services.caches import CacheService
 from fanfold.services.jobs import JobService
 from fanfold.services.logs import LogService
 from fanfold.services.plans import PlanService
+from fanfold.services.rate_limits import AccountLimits, RateLimits
 from fanfold.services.results import ResultService
 from fanfold.services.secrets import SecretService
 from fanfold.services.templates import TemplateService
@@ -39,6 +40,10 @@ class Services(Protocol):
     @property
     def limits(self) -> RateLimits:
         """How often a key may ask."""
+
+    @property
+    def account_limits(self) -> AccountLimits:
+        """How often an account's keys may ask together."""
 
     @property
     def jobs(self) -> JobService:
