@@ -50,6 +50,8 @@ class Prepared:
         except OSError:
             for descriptor in (self.output, ours.detach()):
                 os.close(descriptor)
+            if how.group is not None:
+                how.group.remove()
             raise
         finally:
             for descriptor in (writer, theirs.detach(), *how.keep):

@@ -8,7 +8,7 @@ rows decide: what is under an attempt's name is nobody's until that attempt's re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -138,7 +138,3 @@ class Blobs(Protocol):
 
     def drop(self, path: Path) -> None:
         """Remove a blob, or all below a path, here and at rest. Safe to repeat."""
-
-
-MakeBlobs = Callable[[BlobPlace, Path], Blobs]
-"""What makes the storage of a place, for a state folder."""

@@ -42,7 +42,7 @@ CONNECTIONS = 16
 STALLED_S = 5
 """A transaction that does nothing for so long is undone: its process is frozen or cut off."""
 
-LISTENS_FOR_S = 5.0
+LISTENS_FOR_S = 0.25
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 STALLED = "25P03"
 _FULL = ("53100",)
@@ -227,7 +227,7 @@ class PostgresDatabase(Database):
 
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         while not self._closed.is_set():
-            for notice in connection.notifies(timeout=0.25, stop_after=1):
+            for notice in connection.notifies(timeout=LISTENS_FOR_S, stop_after=1):
                 if notice.payload != self._me:
                     self._tell_all()
 
