@@ -24,7 +24,8 @@ GIVE_UP_S = 20.0
 """A worker not heard of for so long is ended: by then its attempts' leases are over."""
 
 IDLE_S = 15.0
-"""A worker without work is kept for so long, or until somebody else waits for its place."""
+"""A worker without work is kept for so long, or until somebody else waits for its place. It is not without work while
+another one is silent: what that one holds will have to run again, and Ray may place new workers on a frozen node."""
 
 YIELD_S = 0.3
 STARVED_S = 1.0
@@ -76,6 +77,7 @@ class Crew:
         self._clock = clock
         self._overdue_s = 2 * kill_grace_s + 5.0
         self._workers: dict[str, RayWorker] = {}
+        self._missed_at = -math.inf
 
     def __iter__(self) -> Iterator[RayWorker]:
         return iter(list(self._workers.values()))
@@ -238,13 +240,15 @@ class Crew:
         now = self._clock.monotonic()
         pressed = any(worker.asked and now - worker.since > YIELD_S for worker in self._workers.values())
         self._choose_who_yields(waiting, now)
+        if any(worker.orders and now - worker.heard > SILENT_S for worker in self):
+            self._missed_at = now
         leaving = []
         for worker in self:
             if worker.asked or worker.orders or worker.leaving:
                 continue
             idle_s = now - worker.busy_at
             met = worker.need is None and worker.told
-            if worker.yields or idle_s > IDLE_S or ((pressed or met) and idle_s > YIELD_S):
+            if worker.yields or min(idle_s, now - self._missed_at) > IDLE_S or ((pressed or met) and idle_s > YIELD_S):
                 worker.leaving = True
                 leaving.append(worker)
         return leaving

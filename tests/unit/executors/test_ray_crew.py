@@ -149,6 +149,21 @@ def test_an_idle_worker_leaves_after_a_while_or_when_others_are_pressed(crew: Cr
     assert crew.to_leave([]) == []
 
 
+def test_an_idle_worker_is_kept_while_another_is_silent_for_what_that_one_holds(crew: Crew, clock: Hands) -> None:
+    silent, idle = ready(crew, "silent"), ready(crew, "idle")
+    crew.hand_out(deque([order(0)]))
+    assert silent.orders
+    for _ in range(int(GIVE_UP_S) + 1):
+        clock.s += 1.0
+        idle.heard = clock.s
+        assert crew.to_leave([]) == []
+    assert crew.overdue() == [silent]
+    crew.remove(silent)
+    assert crew.to_leave([]) == []
+    clock.s += IDLE_S + 0.1
+    assert crew.to_leave([]) == [idle]
+
+
 def test_busy_workers_yield_to_orders_that_wait_for_longer(crew: Crew, clock: Hands) -> None:
     busy = [ready(crew, name) for name in ("one", "two")]
     waiting = deque([order(0), order(1), order(2, LARGE), *(order(index) for index in range(3, 9))])
