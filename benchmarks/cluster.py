@@ -141,6 +141,11 @@ def page(found: dict[str, list[float]], tasks: int) -> str:
             "`make bench-cluster` makes this page.",
             "",
             lines,
+            "",
+            "All nodes, the server and its database share those cores here, so that what Fanfold does beside a program",
+            "(a sandbox, log, result, two commits) is taken from the programs themselves. Nodes on machines of their",
+            "own have not been measured.",
+            "",
         ]
     )
 

@@ -34,7 +34,7 @@ keep nothing; GNU parallel keeps a job log, which names finished jobs but vouche
 a power cut leaves.
 
 Other pages: [where the time of a task goes](benchmarks-profile.md), [the server](benchmarks-server.md),
-[jobs at an object store](benchmarks-s3.md).
+[jobs at an object store](benchmarks-s3.md), [a Ray cluster](benchmarks-cluster.md).
 """
 
 
