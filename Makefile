@@ -3,10 +3,12 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PICTURED := test_from_the_first_page or test_a_failure_is_found or test_a_file_is_uploaded
 
-.PHONY: help setup setup-dev demo test check ci faults bench bench-cluster bench-console bench-money bench-s3 bench-scale bench-server pictures docs format lock clean
+.PHONY: help setup setup-dev demo test check ci faults faults-cluster bench bench-cluster bench-console bench-money bench-s3 bench-scale bench-server pictures docs format lock clean
 
 # The interpreter for .venv; empty: the first of python3, python3.13, python3.12, python3.11 that is 3.11 or newer.
 PYTHON ?=
+# How often `make faults-cluster` repeats each fault.
+RUNS ?= 10
 # More arguments for pytest, for benchmarks/run.py and for uv.
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -27,7 +29,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## makes .venv with Fanfold in it
 	@sh tools/venv.sh runtime
@@ -55,6 +57,9 @@ ci:  ## check, then test
 
 faults: setup-dev  ## kills, full disks, lost nodes at full length: minutes, a whole machine
 	FANFOLD_WHOLE_MACHINE=1 $(RUN_TESTS) tests/faults tests/acceptance/test_resuming.py tests/compat/test_once_for_a_key.py -m "heavy or not heavy" --timeout=1200 $(PYTEST_ARGS)
+
+faults-cluster: setup-dev  ## each fault of a whole cluster RUNS times, and a table of take-over times
+	FANFOLD_WHOLE_MACHINE=1 FANFOLD_RUNS=$(RUNS) $(RUN_TESTS) -q -s tests/faults/test_whole_cluster.py -m heavy --timeout=7200 $(PYTEST_ARGS)
 
 bench: setup-dev  ## the benchmarks; BENCH_ARGS are passed on
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
