@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fanfold.errors import NotAllowedNow, Unavailable
@@ -11,7 +13,7 @@ from fanfold.jobs.chunks import REMOTE, RangeChunk
 from fanfold.jobs.models import Job
 from fanfold.pipeline.fetch import check_content, listed
 from fanfold.pipeline.partition import counted
-from fanfold.pipeline.tools import Tools
+from fanfold.pipeline.tools import Plan, Tools
 from fanfold.ports.datasource import SourceFile
 from fanfold.ports.plans import ChunkPlan, ChunkPlanner, PlannedChunk
 
@@ -24,6 +26,8 @@ class SplitterPlans:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
 
     def plan(self, job: Job) -> ChunkPlan:
         """See `ports.plans`."""
@@ -32,11 +36,27 @@ class SplitterPlans:
             tag = job.tags.partitioner
             said = f"the partitioner '{tag}' is a program that would have to be run to know its chunks"
             raise NotAllowedNow(f"{said}; run a sample of the job instead (config.sample)")
-        over = self._deadline()
-        seen = listed(job, self._tools, over)
+        with self._alone(job):
+            return self._planned(job, plan)
+
+    @contextmanager
+    def _alone(self, job: Job) -> Iterator[None]:
+        """One plan of a job at a time, since all of them write the same list."""
+        with self._lock:
+            if job.id in self._under_way:
+                raise NotAllowedNow(f"job '{job.id}' is being planned already; ask again when that is done")
+            self._under_way.add(job.id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.discard(job.id)
+
+    def _planned(self, job: Job, plan: Plan) -> ChunkPlan:
+        over, folder = self._deadline(), self._tools.workspace.job(job.id)
+        seen = listed(job, self._tools, over, folder.draft_list)
         check_content(job, seen)
-        folder = self._tools.workspace.job(job.id)
-        sources = [SourceFile(**row) for row in folder.read_lines(folder.source_list)]
+        sources = [SourceFile(**row) for row in folder.read_lines(folder.draft_list)]
         chunks = _until(over, counted(plan(sources, job.params.partitioner), job.config.max_chunks))
         return _summed(sources, chunks)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Unavailable
@@ -60,8 +61,9 @@ def _fetched(job: Job, tools: Tools) -> StageResult:
     """Write the list of source files; a planned partitioner needs no more, another gets its task."""
     if job.num_chunks is not None:  # a further round: the chunks exist
         return StageResult(SourceStaged(0, 0))
+    folder = tools.workspace.job(job.id)
     try:
-        seen = listed(job, tools, Unwanted(job, tools))
+        seen = listed(job, tools, Unwanted(job, tools), folder.source_list)
     except BadInput as err:
         return failed("bad_source", str(err))
     except OutOfSpace:
@@ -72,7 +74,6 @@ def _fetched(job: Job, tools: Tools) -> StageResult:
         check_content(job, seen)
     except BadInput as err:
         return failed("empty_source", str(err))
-    folder = tools.workspace.job(job.id)
     assert job.blocks is not None
     event = SourceStaged(seen.count, seen.size_bytes)
     if tools.planners.plan_of(job) is not None:
@@ -81,14 +82,14 @@ def _fetched(job: Job, tools: Tools) -> StageResult:
     return StageResult(event, (engine_task(job, Role.PARTITIONER, tools),))
 
 
-def listed(job: Job, tools: Tools, stopped: Callable[[], bool]) -> Seen:
-    """Write the list of source files, brought within reach. Raises BadInput, Unavailable, OutOfSpace."""
+def listed(job: Job, tools: Tools, stopped: Callable[[], bool], into: Path) -> Seen:
+    """Write a list of the source files, brought within reach. Raises BadInput, Unavailable, OutOfSpace."""
     folder, seen = tools.workspace.job(job.id), Seen()
     folder.make()
     direct = tools.planners.plan_of(job) is not None
     staging = Staging(job.id, folder.source, stopped, direct, folder.brought)
     files = _expanded(job, tools, staging, tools.sources(job.data_source).list_source(job.data_source, staging))
-    folder.write_lines(folder.source_list, (asdict(folder.stored(file)) for file in seen.watching(files)))
+    folder.write_lines(into, (asdict(folder.stored(file)) for file in seen.watching(files)))
     return seen
 
 

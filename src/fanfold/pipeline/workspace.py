@@ -4,6 +4,7 @@
 jobs/<job id>/
   source.jsonl          the files of the input: name, location, size, etag
   source/               input that does not lie elsewhere: an upload, or what a URL gave
+  draft.jsonl           the same, as the last plan of a draft found them: it may be under way while a run begins
   plan.jsonl            chunks planned by a built-in splitter
   results/<attempt>/    published results, whole or not there
   logs/<attempt>.jsonl  and what comes after a log's head: `jobs.log_names`
@@ -50,6 +51,7 @@ class JobFolder:
         self.blobs = blobs
         self._effects = effects
         self.source_list = path / "source.jsonl"
+        self.draft_list = path / "draft.jsonl"
         self.plan = path / "plan.jsonl"
         self.merge_inputs = path / "merge" / "inputs.jsonl"
         self.merge_index = path / "merge" / "index.json"
@@ -176,7 +178,7 @@ class JobFolder:
         """Remove all but the logs."""
         for name in ("source", "results", "merge", "records"):
             self.blobs.drop(self.path / name)
-        for path in (self.source_list, self.plan, self.partition_inputs):
+        for path in (self.source_list, self.draft_list, self.plan, self.partition_inputs):
             self.blobs.drop(path)
 
     def remove(self) -> None:
