@@ -77,7 +77,6 @@ class Crew:
         self._clock = clock
         self._overdue_s = 2 * kill_grace_s + 5.0
         self._workers: dict[str, RayWorker] = {}
-        self._missed_at = -math.inf
 
     def __iter__(self) -> Iterator[RayWorker]:
         return iter(list(self._workers.values()))
@@ -238,17 +237,19 @@ class Crew:
     def to_leave(self, waiting: Sequence[RunOrder]) -> list[RayWorker]:
         """Who is not needed any more, or is to make room for a worker that Ray finds no place for."""
         now = self._clock.monotonic()
-        pressed = any(worker.asked and now - worker.since > YIELD_S for worker in self._workers.values())
+        pressing = {worker.need for worker in self if worker.asked and now - worker.since > YIELD_S}
         self._choose_who_yields(waiting, now)
-        if any(worker.orders and now - worker.heard > SILENT_S for worker in self):
-            self._missed_at = now
+        missed = {worker.need for worker in self if worker.orders and now - worker.heard > SILENT_S}
+        for worker in self:
+            if worker.need in missed and now - worker.heard < SILENT_S:
+                worker.busy_at = now
         leaving = []
         for worker in self:
             if worker.asked or worker.orders or worker.leaving:
                 continue
             idle_s = now - worker.busy_at
             met = worker.need is None and worker.told
-            if worker.yields or min(idle_s, now - self._missed_at) > IDLE_S or ((pressed or met) and idle_s > YIELD_S):
+            if worker.yields or idle_s > IDLE_S or ((pressing - {worker.need} or met) and idle_s > YIELD_S):
                 worker.leaving = True
                 leaving.append(worker)
         return leaving

@@ -149,6 +149,13 @@ def test_an_idle_worker_leaves_after_a_while_or_when_others_are_pressed(crew: Cr
     assert crew.to_leave([]) == []
 
 
+def test_an_idle_worker_makes_no_room_for_one_of_its_own_kind(crew: Crew, clock: Hands) -> None:
+    ready(crew, "one")
+    crew.add("asked", SMALL, 1)
+    clock.s += IDLE_S - 1
+    assert crew.to_leave([]) == []
+
+
 def test_an_idle_worker_is_kept_while_another_is_silent_for_what_that_one_holds(crew: Crew, clock: Hands) -> None:
     silent, idle = ready(crew, "silent"), ready(crew, "idle")
     crew.hand_out(deque([order(0)]))
