@@ -63,9 +63,9 @@ DEFAULT = (
 )
 FULL = (
     Plan("w1", (2000,), 3, WORKERS),
-    Plan("w2", (200,), 3, ALL),
+    Plan("w2", (200,), 3, TOOLS),
     Plan("w3", (16,), 5, ALL),
-    Plan("w4", (64,), 3, ALL),
+    Plan("w4", (64,), 3, TOOLS),
     Plan("w5", GROWTH, 1, ("parallel", "fanfold")),
 )
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Defect:
-    """What is wrong, and what the harness must say of it (a part of its sentence)."""
+    """What is wrong, and what the harness must say of it (a part of its sentence). The harness is the simulation, or
+    the tests that are named."""
 
     name: str
     changes: tuple[Change, ...]
     caught_as: str
+    tests: tuple[str, ...] = ()
 
 
 NO_FENCE = Defect(
@@ -73,6 +76,47 @@ ANSWER_BEFORE_COMMIT = Defect(
     ),
     "Violation",
 )
+EVENT_OUTSIDE = Defect(
+    "event outside the transaction",
+    (
+        Change(
+            "stores/sql.py",
+            "            record(connection, told)\n"
+            "            return _counted(connection, after) if counted else after\n",
+            "            final = _counted(connection, after) if counted else after\n"
+            '        with self.database.writing("events") as connection:\n'
+            "            record(connection, told)\n        return final\n",
+        ),
+    ),
+    "Violation",
+)
+LEASE_MISSING = Defect(
+    "lease missing",
+    (
+        Change(
+            "stores/queries.py",
+            'lease_until=_time("lease"),\n            runner=""',
+            'lease_until=None,\n            runner=""',
+        ),
+    ),
+    "the job does not end",
+)
+NO_FSYNC = Defect(
+    "no fsync",
+    (Change("effects.py", "        os.fsync(descriptor)\n", ""),),
+    "OutOfOrder",
+    ("tests/faults/test_on_disk.py::test_what_is_acknowledged_is_on_disk",),
+)
+SCRATCH_STAYS = Defect(
+    "scratch not swept",
+    (
+        Change(
+            "pipeline/workspace.py", "left = [path for path in self.at_work() if path.name not in working]", "left = []"
+        ),
+        Change("pipeline/reconcile.py", "            self._workspace.drop_scratch()\n", "            pass\n"),
+    ),
+    "scratch left by an ended job",
+)
 # What the harness found when it was new; each was in the product once.
 DELIVERY_LEAVES_PARTS = Defect(
     "a repeated delivery leaves temporary names",
@@ -95,7 +139,16 @@ RESULTS_FOLDER_GONE = Defect(
     "FileNotFoundError",
 )
 
-SEEDED = (NO_FENCE, RESULT_IN_PLACE, LOST_WAKE_UP, ANSWER_BEFORE_COMMIT)
+SEEDED = (
+    NO_FENCE,
+    LOST_WAKE_UP,
+    RESULT_IN_PLACE,
+    LEASE_MISSING,
+    NO_FSYNC,
+    ANSWER_BEFORE_COMMIT,
+    EVENT_OUTSIDE,
+    SCRATCH_STAYS,
+)
 MENDED = (
     DELIVERY_LEAVES_PARTS,
     PAUSE_TAKES_TASKS_AWAY,
@@ -119,6 +172,15 @@ def defective_tree(defect: Defect, place: Path) -> Path:
 
 def played(source: Path, first: int, count: int) -> subprocess.CompletedProcess[str]:
     """Play seeds against the product in `source` until one breaks a promise."""
-    command = [sys.executable, "-m", "tests.faults.simulation", str(first), str(count), "--first"]
+    return _run(source, "tests.faults.simulation", str(first), str(count), "--first", cwd=source)
+
+
+def run_tests(source: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests of this tree against the product in `source`."""
+    return _run(source, "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests, cwd=ROOT)
+
+
+def _run(source: Path, module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, env=environment, cwd=source, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.defects import DEFECTS, Defect, defective_tree, played
+from tests.faults.defects import DEFECTS, Defect, defective_tree, played, run_tests
 
 SEEDS = 300
 
@@ -12,8 +12,9 @@ SEEDS = 300
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name.replace(" ", "-"))
 def test_a_seeded_defect_is_caught(defect: Defect, tmp_path: Path) -> None:
-    found = played(defective_tree(defect, tmp_path), 0, SEEDS)
-    assert found.returncode == 1, f"{SEEDS} seeds did not show it: {found.stdout}{found.stderr}"
+    source = defective_tree(defect, tmp_path)
+    found = run_tests(source, defect.tests) if defect.tests else played(source, 0, SEEDS)
+    assert found.returncode == 1, f"{defect.tests or SEEDS} did not show it: {found.stdout}{found.stderr}"
     # What the database's own keys refuse is caught as well.
     assert defect.caught_as in found.stdout or "IntegrityError" in found.stdout, found.stdout + found.stderr
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 
@@ -23,6 +24,10 @@ from fanfold.settings import Settings
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.05
+TURN_S = 0.0005
+"""A thread that has the interpreter gives it up after so long where another wants it. With Python's own 5 ms a request
+waits so long, several times, while the scheduler computes."""
+
 LAST_ANSWERS_S = 3
 """What is answered when the server ends has so long; an event stream or an open page would go on for ever."""
 
@@ -34,6 +39,7 @@ def serve(
     once, the first API key, and the link that signs a browser in once ("" where no key is valid); `masked` with what
     takes the values of secrets out of log lines."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the values of secrets
+    sys.setswitchinterval(TURN_S)
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     # Connections inherit it. asyncio asks for it only where the socket names its protocol, which this one does not; an
     # answer then waits 40 ms for the client's delayed acknowledgement.

@@ -61,13 +61,18 @@ _TOLD = ("failure_id", "exception", "frame", "block", "result_key", "reused_from
 
 def job_row(job: Job) -> dict[str, Any]:
     """All columns of a job but its tallies, which only task writes change."""
-    return {name: _column(job, name) for name in (*_PLAIN, *_ENCODED)}
+    return {name: _column(job, name) for name in (*_PLAIN, *_ENCODED)} | {"app_id": _app_id(job)}
 
 
 def changed_row(before: Job, after: Job) -> dict[str, Any]:
     """The columns that differ, the revision always among them; what did not change is not encoded."""
     changed = [name for name in (*_PLAIN, *_ENCODED) if getattr(before, name) != getattr(after, name)]
-    return {name: _column(after, name) for name in {"revision", *changed}}
+    row = {name: _column(after, name) for name in {"revision", *changed}}
+    return row | {"app_id": _app_id(after)} if "blocks" in row else row
+
+
+def _app_id(job: Job) -> str:
+    return "" if job.blocks is None else job.blocks.app.id
 
 
 def _column(job: Job, name: str) -> Any:

@@ -81,6 +81,7 @@ jobs = sa.Table(
     _text("abort_asked_by"),
     sa.Column("state_timestamps", sa.JSON, nullable=False),
     sa.Column("blocks", sa.JSON),
+    _text("app_id"),  # of its blocks, by which what earlier jobs cost is found
     sa.Column("num_chunks", sa.BigInteger),
     _number("stop_above_failures"),
     _text("retry_what"),
@@ -106,6 +107,7 @@ jobs = sa.Table(
         sqlite_where=sa.text("deleted_at IS NULL"),
     ),
     sa.Index("jobs_by_state", "state", "due_at"),
+    sa.Index("jobs_by_app", "account_id", "app_id", "state", "created_at"),
 )
 
 tasks = sa.Table(

@@ -22,9 +22,6 @@ from fanfold.stores.schema import attempts, jobs, tasks
 from fanfold.stores.wallet_tables import charging, coupons, ledger, prices, wallets
 
 BATCH = 500
-LOOKED_AT = 200
-"""Of so many jobs of an account those of an app are told."""
-
 _DONE = jobs.c.state == JobState.COMPLETE.value
 GROUPS = {"account": jobs.c.account_id, "template": jobs.c.template_id, "label": tasks.c.label}
 
@@ -186,11 +183,10 @@ class SqlWallet:
 
     def past(self, account_id: str, app_id: str, limit: int) -> list[Past]:
         """See `ports.wallet`."""
-        newest = sa.select(jobs.c.id).where(jobs.c.account_id == account_id, jobs.c.deleted_at.is_(None), _DONE)
-        newest = newest.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LOOKED_AT)
-        same = (jobs.c.id.in_(newest), jobs.c.blocks["app"]["id"].as_string() == app_id, jobs.c.payment_amount > ZERO)
+        where = (jobs.c.account_id == account_id, jobs.c.app_id == app_id, _DONE, jobs.c.deleted_at.is_(None))
         columns = (jobs.c.payment_amount, jobs.c.num_chunks, jobs.c.bytes_in)
-        query = sa.select(*columns).where(*same).order_by(jobs.c.created_at.desc()).limit(limit)
+        query = sa.select(*columns).where(*where, jobs.c.payment_amount > ZERO)
+        query = query.order_by(jobs.c.created_at.desc()).limit(limit)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [Past(row.payment_amount, row.num_chunks or 0, row.bytes_in) for row in rows]

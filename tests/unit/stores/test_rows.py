@@ -44,7 +44,7 @@ def test_a_task_comes_back_as_it_was(store: SqliteStore, task: Task) -> None:
 
 
 def test_a_job_s_row_leaves_its_tallies_to_what_counts_tasks() -> None:
-    counted = {column.name for column in jobs.c if column.name.startswith(("tasks_", "bytes_", "app_"))}
+    counted = {column.name for column in jobs.c if column.name.startswith(("tasks_", "bytes_", "app_cost", "app_paid"))}
     assert set(job_row(a_job())) == {column.name for column in jobs.c} - counted
 
 

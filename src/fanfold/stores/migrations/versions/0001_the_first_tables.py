@@ -235,6 +235,7 @@ def _jobs() -> None:
         sa.Column("abort_asked_by", sa.Text(), nullable=False),
         sa.Column("state_timestamps", sa.JSON(), nullable=False),
         sa.Column("blocks", sa.JSON(), nullable=True),
+        sa.Column("app_id", sa.Text(), nullable=False),
         sa.Column("num_chunks", sa.BigInteger(), nullable=True),
         sa.Column("stop_above_failures", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("retry_what", sa.Text(), nullable=False),
@@ -259,6 +260,7 @@ def _jobs() -> None:
         sa.Column("app_paid", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("jobs_by_app", "jobs", ["account_id", "app_id", "state", "created_at"], unique=False)
     op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
     op.create_index(
         "jobs_listed",
