@@ -120,7 +120,9 @@ def test_a_top_up_with_a_key_is_booked_once(people: People) -> None:
     assert other.status_code == 409
 
 
-@pytest.mark.parametrize("amount", ["-1", 0, "1e99", "NaN", "x", "0.000000001", None, [], True, 10**10, "0x1"])
+@pytest.mark.parametrize(
+    "amount", ["-1", 0, "1e99", "NaN", "x", "0.000000001", None, [], True, 10**10, "0x1", "1_0", "１０"]
+)
 def test_an_amount_that_is_none_is_refused(people: People, amount: object) -> None:
     answer = people.root.post(f"{WALLET}/top_up", json={"accountId": OURS, "amount": amount})
     assert answer.status_code == 400, answer.text

@@ -12,6 +12,7 @@ own name is its id; no other ledger account can have such a name, for ids hold n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,6 +39,9 @@ _MOST_UNITS = 10**17
 """LARGEST, in hundred-millionths."""
 
 _HOUR_US = 3_600_000_000
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""What people take for a number; Decimal takes "1_0" and the digits of other scripts, too."""
 
 ISSUED = "fanfold/issued"
 COUPONS = "fanfold/coupons"
@@ -239,6 +243,8 @@ def parsed(text: object, field_name: str, *, least: Decimal = SMALLEST, most: De
     said = f"expected a number from {least:f} to {most:f} with at most 8 decimals, found {str(text)[:50]!r}"
     wrong = BadInput("the amount is not right", [Problem(field_name, said)])
     if isinstance(text, bool | float) or not isinstance(text, str | int | Decimal) or len(str(text)) > 40:
+        raise wrong
+    if isinstance(text, str) and not _NUMBER.fullmatch(text.strip()):
         raise wrong
     try:
         found = Decimal(text)

@@ -168,14 +168,33 @@ def test_an_engine_is_run_where_anything_is_left_under_the_cap() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "x", "NaN", "inf", "-1", "0", "1e400", "0.000000001", "1000000000.1", 1.5, True, None, [1], "9" * 41]
+    "given",
+    [
+        "",
+        "x",
+        "NaN",
+        "inf",
+        "-1",
+        "0",
+        "1e400",
+        "0.000000001",
+        "1000000000.1",
+        1.5,
+        True,
+        None,
+        [1],
+        "9" * 41,
+        "1_0",
+        "１０",
+        "1 0",
+    ],
 )
 def test_an_amount_that_is_none_is_refused(given: object) -> None:
     with pytest.raises(BadInput, match="amount"):
         parsed(given, "amount")
 
 
-@pytest.mark.parametrize("given", ["1", 1, "0.00000001", "1e3", Decimal("2.5"), "1000000000", " 7 "])
+@pytest.mark.parametrize("given", ["1", 1, "0.00000001", "1e3", "+2", ".5", "3.", Decimal("2.5"), "1000000000", " 7 "])
 def test_an_exact_amount_is_taken(given: object) -> None:
     assert parsed(given, "amount") == Decimal(str(given).strip())
 
