@@ -10,6 +10,8 @@ from tests.compat.server import Door, Server, json_of, until
 
 GPU = {"device_requirements": {"gpu": ["NVIDIA A100-SXM4-40GB"]}}
 
+SLEEPS_S = 0.5
+SLEEPS = f'#!/bin/sh\nsleep {SLEEPS_S}\necho slept > "$TASK_RESULTS_DIR/out.txt"\n'
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -50,3 +52,23 @@ def test_a_block_that_needs_a_gpu_waits_for_one(door: Door) -> None:
     run(door, job["id"])
     told = "needs a GPU (NVIDIA A100-SXM4-40GB); runners have none"
     until("it says what it waits for", lambda: told in (job_of(door, job["id"])["waitingReason"] or ""))
+
+
+def test_a_task_pays_the_price_of_the_region_in_which_it_ran(door: Door) -> None:
+    rates = {"": 1000, "us": 500_000, "eu": 7000}
+    made: list[Any] = [
+        json_of(door.post("/v1/wallet/prices", json={"rate": rate, "region": region}))["price"]
+        for region, rate in rates.items()
+    ]
+    try:
+        job = draft(door, push(door, "priced", SLEEPS))
+        run(door, job["id"])
+        ended(door, job["id"], deadline_s=90)
+    finally:
+        for price in made:
+            json_of(door.post(f"/v1/wallet/prices/{price['id']}/end"))
+    tasks: Any = json_of(door.get(f"/v1/customer/jobs/{job['id']}/tasks"))
+    task = tasks["data"][0]
+    assert task["region"] == "eu"
+    chip_s = rates["eu"] / 3600
+    assert 0.99 * SLEEPS_S * chip_s <= task["price"] <= 1.01 * task["duration"] * chip_s

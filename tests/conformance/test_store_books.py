@@ -50,11 +50,11 @@ def credited(wallet: SqlWallet, amount: str, account: str = "ann", key: str = "t
     assert wallet.book(Booking(key, account, ISSUED, account, Decimal(amount), Kind.TOP_UP), NOON)
 
 
-def ran(task: Task, hours: float = 1.0, kind: Callable[[Task], object] = success) -> Finished:
+def ran(task: Task, hours: float = 1.0, kind: Callable[[Task], object] = success, *, region: str = "") -> Finished:
     """A task that ended after so many hours of its program."""
     outcome = kind(task)
     usage = replace(outcome.usage, run_us=round(hours * HOUR_US))
-    return end(task, replace(outcome, usage=usage))
+    return end(task, replace(outcome, usage=usage, region=region))
 
 
 def run_with(
@@ -81,8 +81,8 @@ def feeding_on(store: SqlStore, chunks: int = 3, job_id: str = JOB) -> list[Task
     return claimed(store, chunks, job_id)
 
 
-def started(store: SqlStore, task: Task, at: datetime) -> None:
-    store.tell([(task.attempt_key, TaskState.RUNNING, at, "local-1")])
+def started(store: SqlStore, task: Task, at: datetime, region: str = "") -> None:
+    store.tell([(task.attempt_key, TaskState.RUNNING, at, "local-1", region)])
 
 
 def kinds(wallet: SqlWallet, **fields: object) -> list[tuple[str, Decimal]]:
@@ -268,6 +268,21 @@ def test_prices_change_what_later_attempts_cost(store: SqlStore, wallet: SqlWall
     assert [store.task(task.key).price for task in (first, second, third)] == [1, Decimal("2.5"), 1]
     with pytest.raises(NotFound):
         wallet.end_price("q", NOON)
+
+
+def test_an_attempt_costs_what_its_own_region_asks(store: SqlStore, wallet: SqlWallet) -> None:
+    first, second, cut = feeding(store)
+    for region, rate in (("north", 3), ("south", 7)):
+        wallet.add_price(Price(region, Decimal(rate), NOON, region=region))
+    store.finish([ran(first, region="north"), ran(second, 1, failure, region="north")])
+    started(store, cut, NOON, "south")
+    (again,) = claimed(store, 1, at=NOON + timedelta(hours=9))
+    store.finish([ran(again, region="south")])
+    advanced(store, JOB, Aborted("ann"), NOON + timedelta(hours=10))
+    assert store.task(first.key).price == 3
+    assert [record.price for record in store.attempts(second.key)] == [3, 7]
+    assert [record.price for record in store.attempts(cut.key)] == [70]
+    assert wallet.audit().faults == ()
 
 
 def test_an_account_has_no_more_unfinished_jobs_than_its_quota(store: SqlStore) -> None:

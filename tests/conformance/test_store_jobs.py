@@ -184,7 +184,7 @@ def test_the_end_of_a_job_ends_its_open_tasks_and_puts_their_attempts_on_record(
     brought_to(store, JobState.PARTITIONED)
     done, running = claimed(store, 2)
     store.finish([end(done, success(done))])
-    store.tell([(running.attempt_key, TaskState.RUNNING, after(2), "local-1")])
+    store.tell([(running.attempt_key, TaskState.RUNNING, after(2), "local-1", "")])
     job = advanced(store, "job", lifecycle.Failed("tasks_failed", "too many"), LATER)
     assert job.tally == Tally(open=0, total=3, done=1, bytes_in=10, bytes_out=7)
     states = [task.state for task in store.tasks("job")[0]]
@@ -202,7 +202,7 @@ def test_a_report_after_the_end_of_its_job_changes_nothing(store: Store) -> None
     (task,) = claimed(store)
     job = advanced(store, "job", lifecycle.Aborted("ann"))
     assert store.finish([end(task, success(task))]) == []
-    store.tell([(task.attempt_key, TaskState.RUNNING, LATER, "local-1")])
+    store.tell([(task.attempt_key, TaskState.RUNNING, LATER, "local-1", "")])
     assert store.task(task.key).state is TaskState.ABORTED
     assert store.job("job") == job
     assert store.renew([task.attempt_key], LATER) == {task.attempt_key}

@@ -137,9 +137,9 @@ def test_engines_are_fed_like_apps(store: Store, state: JobState, role: Role) ->
 def test_progress_of_an_attempt_is_noted(store: Store) -> None:
     brought_to(store, JobState.PARTITIONED)
     (task,) = claimed(store)
-    store.tell([(task.attempt_key, TaskState.RECEIVED, after(1), "local-1")])
+    store.tell([(task.attempt_key, TaskState.RECEIVED, after(1), "local-1", "")])
     assert store.task(task.key).state is TaskState.RECEIVED
-    store.tell([(task.attempt_key, TaskState.RUNNING, after(2), "local-1")])
+    store.tell([(task.attempt_key, TaskState.RUNNING, after(2), "local-1", "")])
     told = store.task(task.key)
     assert (told.state, told.received_at, told.started_at) == (TaskState.RUNNING, after(1), after(2))
     assert told.runner == "local-1"
@@ -175,7 +175,7 @@ def test_a_report_with_an_old_fence_changes_nothing(store: Store) -> None:
     store.finish([end(old, RunnerLost(old.attempt_key, after(5)))])
     (new,) = claimed(store, at=after(6))
     assert store.finish([end(old, success(old))]) == []
-    store.tell([(old.attempt_key, TaskState.RUNNING, after(7), "local-9")])
+    store.tell([(old.attempt_key, TaskState.RUNNING, after(7), "local-9", "")])
     assert store.renew([old.attempt_key], after(99)) == {old.attempt_key}
     assert store.task(old.key) == new
     assert [record.outcome for record in store.attempts(old.key)] == ["RunnerLost"]

@@ -208,7 +208,7 @@ class Money(RuleBasedStateMachine):
             return
         lease = self.now + timedelta(hours=99)
         found = self.attempted(lambda: self.store.claim(job.id, count, self.now, lease), dies)
-        told = [(task.attempt_key, TaskState.RUNNING, self.now, "local-1") for task in found]
+        told = [(task.attempt_key, TaskState.RUNNING, self.now, "local-1", "") for task in found]
         if starts and told:
             self.store.tell(told)
         self.report(picks, dies)

@@ -272,7 +272,7 @@ class LocalExecutor:
     def _noted(self, runner: RunnerProcess, message: messages.Message) -> Report | None:
         match message["is"]:
             case "started":
-                return messages.told_of(message)
+                return replace(messages.told_of(message), region=self._place.region)
             case "free":
                 runner.settle_up_to(messages.attempt_of(message["attempt"]))
             case "given_back":

@@ -310,7 +310,7 @@ class RayExecutor:
         reports: list[Report] = []
         for message in said["reports"]:
             if message["is"] == "started":
-                reports.append(messages.told_of(message))
+                reports.append(replace(messages.told_of(message), region=worker.region))
             else:
                 reports.append(replace(messages.outcome_of(message), region=worker.region))
         with self._lock:

@@ -107,7 +107,7 @@ class Feeder:
     def _tell(self, ended: set[AttemptKey]) -> None:
         """Note progress of attempts that have not ended meanwhile."""
         news = [
-            (told.attempt, TaskState.RUNNING if told.started else TaskState.RECEIVED, told.at, told.runner)
+            (told.attempt, TaskState.RUNNING if told.started else TaskState.RECEIVED, told.at, told.runner, told.region)
             for told in self._unwritten
             if isinstance(told, Told) and told.attempt not in ended
         ]

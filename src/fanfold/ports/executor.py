@@ -86,12 +86,13 @@ class RunOrder:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A run was received, or its program started, at a time, by a runner."""
+    """A run was received, or its program started, at a time, by a runner, in a region ("": in none)."""
 
     attempt: AttemptKey
     started: bool
     at: datetime
     runner: str
+    region: str = ""
 
 
 Report = Told | Outcome

@@ -138,8 +138,8 @@ class Store(Protocol):
         """Assign up to `count` due tasks of a job: attempt + 1, fence + 1 and the lease in one statement. Of tasks with
         equal result keys one at a time is claimed."""
 
-    def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
-        """Note that attempts were received or started, at a time, by a runner; stale ones change nothing."""
+    def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str, str]]) -> None:
+        """Note that attempts were received or started: when, by whom, in which region; stale ones change nothing."""
 
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """Write how attempts ended, in one transaction, each only where its fence is still the task's and the task is

@@ -140,7 +140,7 @@ class Books:
             return ZERO
         meter = self.meter(connection, key.job_id)
         started, ran_us = outcome.started_at, outcome.usage.run_us
-        return meter.price(self.tariff(connection), key.role, change.before.region, started, ran_us)
+        return meter.price(self.tariff(connection), key.role, change.after.region, started, ran_us)
 
     def cut_off(self, connection: Connection, job: Job, at: datetime) -> list[Booking]:
         """Meter the programs of a job that is ended while they run; their attempts are on record already. What the

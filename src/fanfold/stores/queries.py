@@ -151,9 +151,10 @@ def _is_attempt() -> list[sa.ColumnElement[bool]]:
 
 @cache
 def tell(state: TaskState) -> sa.Update:
-    """Note that an attempt was received or started :at by :by_runner."""
+    """Note that an attempt was received or started :at by :by_runner in :in_region."""
     column = tasks.c.started_at if state is TaskState.RUNNING else tasks.c.received_at
     values = {column.name: _time("at"), "state": state.value, "runner": sa.bindparam("by_runner")}
+    values["region"] = sa.bindparam("in_region")
     return sa.update(tasks).where(*_is_attempt()).values(**values)
 
 

@@ -142,11 +142,12 @@ class SqlStore(Reusing):
                 record(connection, [task_event(task, account, now) for task in claimed])
         return claimed
 
-    def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str]]) -> None:
+    def tell(self, told: Sequence[tuple[AttemptKey, TaskState, datetime, str, str]]) -> None:
         """See `ports.store`."""
         with self.database.writing("tell") as connection:
-            for attempt, state, at, runner in told:
-                connection.execute(queries.tell(state), attempt_values(attempt) | {"at": at, "by_runner": runner})
+            for attempt, state, at, runner, region in told:
+                where = {"by_runner": runner, "in_region": region}
+                connection.execute(queries.tell(state), attempt_values(attempt) | where | {"at": at})
 
     def finish(self, changes: Sequence[Finished]) -> list[Finished]:
         """See `ports.store`."""
