@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pytest
 
@@ -26,6 +26,7 @@ class Jobs:
     complete: str
     failed: str
     new: str
+    app: str
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def jobs(people: People) -> Jobs:
     run(people.submitter, failed)
     new = draft(people.submitter, people.app(OURS), dataSource={"dataSourceDescriptor": "file"})["id"]
     ended(people.submitter, failed, "JOB_STATE_FAILED", deadline_s=120)
-    return Jobs(people.a_finished_job(OURS), failed, new)
+    return Jobs(people.a_finished_job(OURS), failed, new, people.app(OURS))
 
 
 PATHS = {
@@ -43,14 +44,21 @@ PATHS = {
     "tasks": ["/jobs/{complete}/tasks", "/jobs/{failed}/tasks/0", "/jobs/{failed}/logs", "/jobs/{failed}/retry"],
     "results": ["/jobs/{complete}/results", "/jobs/{complete}/results?file=copy.txt", "/jobs/{complete}/details"],
     "new": ["/new", "/new/job?like={complete}", "/jobs/{new}/edit", "/jobs/{new}/delete"],
-    "blocks": ["/templates", "/template", "/apps", "/engines?show=public", "/engines/split-lines?type=partitioner"],
-    "kept": ["/secrets", "/keys", "/cache", "/wallet"],
+    "blocks": [
+        "/templates",
+        "/template",
+        "/apps",
+        "/engines?show=public",
+        "/engines/split-lines?type=partitioner",
+        "/apps/{app}",
+    ],
+    "kept": ["/secrets", "/keys", "/cache", "/wallet", "/wallet?by=template", "/wallet?by=account"],
     "run": ["/people", "/audit", "/system", "/nowhere"],
 }
 
 
 def addresses(group: str, jobs: Jobs) -> list[str]:
-    return ["/console" + path.format(complete=jobs.complete, failed=jobs.failed, new=jobs.new) for path in PATHS[group]]
+    return ["/console" + path.format(**asdict(jobs)) for path in PATHS[group]]
 
 
 @pytest.mark.parametrize("group", PATHS)
@@ -68,7 +76,12 @@ def test_axe_holds_nothing_against_a_page(opening: Opening, people: People, jobs
 def test_everything_can_be_read_in_the_dark(opening: Opening, people: People, jobs: Jobs) -> None:
     page = opening(people.keys[OURS, UserRole.ADMINISTRATOR], dark=True)
     found = []
-    for path in (*addresses("jobs", jobs), *addresses("tasks", jobs), *addresses("new", jobs), "/console/secrets"):
+    for path in (
+        *addresses("jobs", jobs),
+        *addresses("tasks", jobs),
+        *addresses("new", jobs),
+        *addresses("kept", jobs),
+    ):
         page.goto(path)
         found += violations(page, CONTRAST)
     assert not found, "\n".join(found)

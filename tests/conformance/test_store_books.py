@@ -20,7 +20,7 @@ from fanfold.jobs.lifecycle import (
     SourceStaged,
     step,
 )
-from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, Task, TaskState, Usage
+from fanfold.jobs.models import Job, JobBlocks, JobConfig, JobState, Role, Task, TaskState, Usage
 from fanfold.jobs.money import ISSUED, USAGE, Booking, Kind, Price, hold
 from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost
 from fanfold.ports.store import Finished
@@ -364,6 +364,17 @@ def test_usage_is_told_by_account_template_and_label(store: SqlStore) -> None:
     (mine,) = wallet.usage(NOON, after(60), ["label"], "bob", 10)
     assert (mine.label, mine.run_us) == ("", HOUR_US)
     assert wallet.usage(after(60), after(90), ["account"], None, 10) == []
+
+
+def test_usage_of_one_block_leaves_out_what_is_called_alike(store: SqlStore) -> None:
+    first, second, third = feeding(store)
+    named = ((first, "a_b@0.1#1"), (second, "a_b@0.1#2"), (third, "axb@0.1#1"))
+    store.finish([ran(replace(task, block=block), 2) for task, block in named])
+    wallet = SqlWallet(store.database, store.books)
+    (line,) = wallet.usage(NOON, after(60), ["account"], "ann", 10, program=(Role.APP, "a_b@0.1"))
+    assert (line.attempts, line.cost) == (2, 4)
+    for other in ((Role.APP, "a_b@0.10"), (Role.APP, "b@0.1"), (Role.ASSEMBLER, "a_b@0.1")):
+        assert wallet.usage(NOON, after(60), ["account"], "ann", 10, program=other) == []
 
 
 def test_transactions_are_told_in_pages(store: SqlStore, wallet: SqlWallet) -> None:

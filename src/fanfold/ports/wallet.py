@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fanfold.jobs.estimates import Past
 from fanfold.jobs.ledger import Entry
+from fanfold.jobs.models import Role
 from fanfold.jobs.money import Booking, Kind, Price
 
 
@@ -123,9 +124,17 @@ class WalletStore(Protocol):
         was redeemed by the account already."""
 
     def usage(
-        self, since: datetime, until: datetime, by: Sequence[str], account_id: str | None, limit: int
+        self,
+        since: datetime,
+        until: datetime,
+        by: Sequence[str],
+        account_id: str | None,
+        limit: int,
+        *,
+        program: tuple[Role, str] | None = None,
     ) -> list[UsageLine]:
-        """What attempts that ended in a time used, in groups by "account", "template", "label", the dearest first."""
+        """What attempts that ended in a time used, in groups by "account", "template", "label", the dearest first; with
+        `program`, those that ran a block in a role, by its tag and whatever its revision."""
 
     def past(self, account_id: str, app_id: str, limit: int) -> list[Past]:
         """What the account's latest jobs of an app cost that ended well, newest first; free ones are left out."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from fanfold.errors import BadInput, Conflict, Problem
 from fanfold.jobs.ledger import Entry
+from fanfold.jobs.models import Role
 from fanfold.jobs.money import (
     ISSUED,
     MOST_RATE,
@@ -185,23 +186,29 @@ class WalletService:
     # ---- reports
 
     def usage(
-        self, by: Sequence[str], since: datetime | None, until: datetime | None, account_id: str | None
+        self,
+        by: Sequence[str],
+        since: datetime | None,
+        until: datetime | None,
+        account_id: str | None,
+        *,
+        program: tuple[Role, str] | None = None,
     ) -> list[MonthOfUsage]:
         """What was used, in groups by account, template, label and month; the last twelve months where no time is
-        given. `account_id` None: of all accounts."""
+        given. `account_id` None: of all accounts. `program`: by runs of a block in a role, by its tag."""
         if unknown := sorted(set(by) - set(GROUPS)):
             known = ", ".join(GROUPS)
             raise BadInput("the report is not right", [Problem("by", f"found {unknown[0][:50]!r}; known are {known}")])
         now = self._clock.now()
         last = until or now
         first = since or months_before(last, 11)
-        if "month" not in by:
-            return [MonthOfUsage("", line) for line in self._wallet.usage(first, last, by, account_id, MOST_GROUPS)]
-        spans = list(months_of(first, last))
+        spans = [("", first, last)]
+        if "month" in by:
+            spans = [(f"{start:%Y-%m}", start, end) for start, end in months_of(first, last)]
         return [
-            MonthOfUsage(f"{start:%Y-%m}", line)
-            for start, end in spans
-            for line in self._wallet.usage(start, end, by, account_id, MOST_GROUPS)
+            MonthOfUsage(month, line)
+            for month, start, end in spans
+            for line in self._wallet.usage(start, end, by, account_id, MOST_GROUPS, program=program)
         ]
 
     def csv(self, wanted: EntryFilter) -> Iterator[str]:

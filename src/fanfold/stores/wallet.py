@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fanfold.errors import Conflict, NotAllowedNow, NotFound
 from fanfold.jobs.estimates import Past
 from fanfold.jobs.ledger import Entry
-from fanfold.jobs.models import JobState
+from fanfold.jobs.models import JobState, Role
 from fanfold.jobs.money import COUPONS, ZERO, Booking, Kind, Price, chips
 from fanfold.ports.wallet import Audit, Balance, Coupon, EntryFilter, UsageLine, WalletStore
 from fanfold.stores.audit import audited
@@ -158,7 +158,14 @@ class SqlWallet:
     # ---- what was used, and the proof
 
     def usage(
-        self, since: datetime, until: datetime, by: Sequence[str], account_id: str | None, limit: int
+        self,
+        since: datetime,
+        until: datetime,
+        by: Sequence[str],
+        account_id: str | None,
+        limit: int,
+        *,
+        program: tuple[Role, str] | None = None,
     ) -> list[UsageLine]:
         """See `ports.wallet`."""
         keys = {name: column for name, column in GROUPS.items() if name in by}
@@ -175,6 +182,9 @@ class SqlWallet:
         where = [attempts.c.ended_at >= since, attempts.c.ended_at < until, attempts.c.run_us > 0]
         if account_id is not None:
             where.append(jobs.c.account_id == account_id)
+        if program is not None:
+            role, tag = program
+            where += [attempts.c.role == role.value, attempts.c.block.startswith(f"{tag}#", autoescape=True)]
         columns = [column.label(f"{name}_") for name, column in keys.items()]
         query = sa.select(*columns, *sums).select_from(found).where(*where)
         query = query.group_by(*keys.values()).order_by(sa.desc("cost"), *keys.values()).limit(limit)

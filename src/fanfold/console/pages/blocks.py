@@ -9,11 +9,13 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 
 from fanfold.console.app import Page
+from fanfold.console.pages.usage import told
 from fanfold.console.schema_forms import fields_of
 from fanfold.console.visit import USUAL_A_PAGE, Visit
 from fanfold.errors import BadInput, Problem, Refused
 from fanfold.jobs.access import Right
 from fanfold.jobs.blocks import BlockType
+from fanfold.jobs.models import Role
 from fanfold.ports.blocks import BlockFilter, BlockRecord
 from fanfold.services.pushes import Beside
 
@@ -59,7 +61,8 @@ def block(visit: Visit) -> Response:
     own, _ = visit.services.blocks.listed(BlockFilter(visit.account, (one.type,), limit=500))
     versions = [other for other in own if other.name == one.name]
     fields = fields_of(one.schema, "params", {})
-    return visit.page("block.html", block=one, versions=versions, fields=fields, **_shown(visit))
+    used = told(visit, (Role(one.type.value), one.tag))
+    return visit.page("block.html", block=one, versions=versions, fields=fields, **_shown(visit), **used)
 
 
 def push(visit: Visit) -> Response:

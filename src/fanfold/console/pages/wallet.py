@@ -1,19 +1,18 @@
-"""The account's money: what it has, what it used by month and template, each booking, coupons."""
+"""The account's money: what it has, what it used and for what, each booking, coupons."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
 from fanfold.console.app import Page
+from fanfold.console.pages.usage import told
 from fanfold.console.visit import USUAL_A_PAGE, Visit
 from fanfold.errors import Refused
 from fanfold.jobs.access import Right
 from fanfold.jobs.money import chips
 from fanfold.ports.wallet import EntryFilter
-from fanfold.services.wallet import MonthOfUsage
 
 
 def wallet(visit: Visit) -> Response:
@@ -28,25 +27,7 @@ def _wallet(visit: Visit, status: int = 200, error: str = "") -> Response:
     values: dict[str, Any] = {"entries": entries, "total": total, "offset": offset, "limit": USUAL_A_PAGE}
     values |= {"balance": money.balance(account), "since": since, "rate": money.chip_usd}
     values |= {"limited": since is not None and money.is_limited(account)}
-    values |= {"months": _bars(money.usage(["month"], None, None, account))}
-    values |= {"templates": _bars(money.usage(["template"], None, None, account))}
-    return visit.page("wallet.html", status, error=error, **values)
-
-
-def _bars(usage: list[MonthOfUsage]) -> list[dict[str, Any]]:
-    """Lines with the share that each has of the largest, for bars."""
-    most = max((line.line.cost for line in usage), default=Decimal(0))
-    longest = max((line.line.run_us for line in usage), default=0)
-    return [
-        {
-            "name": one.month or one.line.template_id or "without a template",
-            "attempts": one.line.attempts,
-            "run_s": one.line.run_us / 1e6,
-            "cost": chips(one.line.cost),
-            "share": float(100 * one.line.cost / most) if most else 100 * one.line.run_us / longest if longest else 0,
-        }
-        for one in usage
-    ]
+    return visit.page("wallet.html", status, error=error, **values, **told(visit))
 
 
 def redeem(visit: Visit) -> Response:
