@@ -31,13 +31,24 @@
     if (again) { again = false; load(); }
   }
 
-  const rates = ({ times, good, bad }) => [times, good, bad];
+  // All that ended within one step of a tenth of a second stands between two steps in which nothing did.
+  const rates = ({ times, good, bad }) => times.length === 1
+    ? [[times[0] - .1, times[0], times[0] + .1], [0, good[0], 0], [0, bad[0], 0]] : [times, good, bad];
   const bins = ({ step, good, bad }) => [good.map((_, place) => (place + .5) * step), good.map((number, place) => number + bad[place]), bad];
 
   function told({ median, p95, longest }) {
     const span = (s) => window.FanfoldTimeline.span(s * 1000);
     root.querySelector("[data-durations-told]").textContent = median === null ? "No program has ended yet."
       : `Half ran at most ${span(median)}, 95 of 100 at most ${span(p95)}, the longest ${span(longest)}.`;
+  }
+
+  // The time of day as the rest of the page has it; the day where one begins.
+  function moments(_, ticks, __, ___, step) {
+    return ticks.map((tick) => {
+      const at = new Date(tick * 1000), clock = at.toLocaleTimeString("en-GB");
+      if (step >= 86400 || (step >= 60 && clock === "00:00:00")) return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+      return step >= 60 ? clock.slice(0, 5) : step >= 1 ? clock : `${clock}.${String(at.getMilliseconds()).padStart(3, "0").slice(0, step < .01 ? 3 : step < .1 ? 2 : 1)}`;
+    });
   }
 
   function plot(known, place, data, kind) {
@@ -51,7 +62,7 @@
     return new window.uPlot({
       width, height: HEIGHT, cursor: { drag: { x: false, y: false } }, legend: { show: kind !== "span", live: false },
       scales: { x: { time: kind === "time" }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-      axes: [{ ...axis, values: kind === "time" ? undefined : (_, ticks) => ticks.map((tick) => window.FanfoldTimeline.span(tick * 1000)) }, { ...axis, size: 44 }],
+      axes: [{ ...axis, space: kind === "time" ? 88 : 50, values: kind === "time" ? moments : (_, ticks) => ticks.map((tick) => window.FanfoldTimeline.span(tick * 1000)) }, { ...axis, size: 44 }],
       series: [{}, line(kind === "time" ? "succeeded a second" : "succeeded", "--accent"), line(kind === "time" ? "failed a second" : "failed", "--bad")],
     }, data, place);
   }

@@ -88,15 +88,16 @@ window.FanfoldTimeline = class {
   }
 
   axis(pen, colour, span, x, height) {
-    const rough = span / 6, power = 10 ** Math.floor(Math.log10(rough || 1));
+    const most = Math.max(1, Math.min(6, (this.box.clientWidth - FanfoldTimeline.LEFT) / 64));
+    const rough = span / most, power = 10 ** Math.floor(Math.log10(rough || 1));
     const step = [1, 2, 5, 10].find((times) => times * power >= rough) * power, ahead = this.data.from - this.data.first;
     for (let time = Math.ceil(ahead / step) * step; time <= ahead + span; time += step) {
       const at = x(time - ahead);
       pen.fillStyle = colour.line; pen.fillRect(at, FanfoldTimeline.TOP - 6, 1, height);
-      pen.fillStyle = colour.quiet; pen.textAlign = at > this.box.clientWidth - 40 ? "right" : "left";
+      if (at > this.box.clientWidth - 52) continue;
+      pen.fillStyle = colour.quiet;
       pen.fillText(FanfoldTimeline.span(time), at + 3, 8);
     }
-    pen.textAlign = "left";
   }
 
   static span(ms) {

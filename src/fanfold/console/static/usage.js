@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const HEIGHT = 200, NARROW = 560;
-  const COLOURS = ["--accent", "--good", "--warn", "--bad", "--series-5", "--edge"];
+  const COLOURS = ["--accent", "--series-2", "--series-3", "--series-4", "--series-5", "--edge"];
 
   for (const place of document.querySelectorAll("[data-usage]")) drawn(place, JSON.parse(place.dataset.usage));
 
@@ -15,7 +15,7 @@
       return month === "01" || place === 0 ? `${name} ${year.slice(2)}` : name;
     };
     // The highest bar is drawn first, and what lies below it over it.
-    const tops = groups.map((_, last) => months.map((_, month) => groups.slice(0, last + 1).reduce((sum, group) => sum + group.chips[month], 0))).reverse();
+    const tops = groups.map((_, last) => months.map((_, month) => groups.slice(0, last + 1).reduce((sum, group) => sum + group.chips[month], 0) || null)).reverse();
     const colours = groups.map((_, number) => of(COLOURS[number])).reverse();
     const names = groups.map((group) => group.name).reverse();
     const bars = window.uPlot.paths.bars({ size: [.7, 56], align: 0 });
@@ -26,7 +26,7 @@
         { ...axis, grid: { show: false }, splits: () => months.map((_, at) => at).filter((at) => width() > NARROW || (months.length - 1 - at) % 3 === 0), values: (_, all) => all.map(word) },
         { ...axis, size: 60, values: (_, all) => all.map((chips) => Number(chips.toPrecision(6)).toLocaleString("en", { maximumSignificantDigits: 6 })) },
       ],
-      series: [{}, ...names.map((label, number) => ({ label, stroke: colours[number], width: 0, fill: colours[number], paths: bars, points: { show: false } }))],
+      series: [{}, ...names.map((label, number) => ({ label, stroke: of("--sheet"), width: 1, fill: colours[number], paths: bars, points: { show: false } }))],
     }, [months.map((_, at) => at), ...tops], place);
     place.dataset.drawn = "yes";
     let waiting = null;
