@@ -7,12 +7,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from fanfold.wire.base import Page, Pagination, Shape
 
-Amount = Annotated[Decimal, Field(gt=0, le=10**9, allow_inf_nan=False)]
-Rate = Annotated[Decimal, Field(ge=0, le=10**6, allow_inf_nan=False)]
+
+def _written(value: object) -> object:
+    """Decimal reads more than people write: "1_0", and the digits of other scripts."""
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        raise ValueError("expected a number")
+    return value
+
+
+Amount = Annotated[Decimal, BeforeValidator(_written), Field(gt=0, le=10**9, allow_inf_nan=False)]
+Rate = Annotated[Decimal, BeforeValidator(_written), Field(ge=0, le=10**6, allow_inf_nan=False)]
 Identifier = Annotated[str, Field(max_length=64)]
 Name = Annotated[str, Field(max_length=64)]
 Notes = Annotated[str, Field(max_length=1000)]
