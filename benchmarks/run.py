@@ -76,7 +76,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     sets = parser.add_mutually_exclusive_group()
     sets.add_argument("--workload", choices=[*WORKLOADS, "w5"], help="only this one; w5 is w1 at growing sizes")
     sets.add_argument("--quick", action="store_true", help="the whole set at toy sizes, about a minute")
-    sets.add_argument("--full", action="store_true", help="the whole set at full size, most of an hour")
+    sets.add_argument("--full", action="store_true", help="the whole set at full size, twenty minutes")
     parser.add_argument("--n", type=int, help="number of chunks (with --workload)")
     parser.add_argument("--rounds", type=int, help="how often each peer runs")
     parser.add_argument("--peers", type=lambda text: tuple(text.split(",")), help=f"of {','.join(PEERS)}")

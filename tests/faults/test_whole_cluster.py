@@ -52,9 +52,8 @@ class Whole(Cluster):
         while self._frozen:
             with suppress(psutil.NoSuchProcess):
                 self._frozen.pop().resume()
-        if hasattr(self, "key"):
-            for number in range(NODES):
-                self.nodes.start(number)
+        for number in range(NODES):
+            self.nodes.start(number)
         super().mend()
 
     def a_busy_node(self) -> int:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from fanfold.api.context import Services, services_of
 from fanfold.api.problems import Forbidden, TooMany, Unauthenticated
 from fanfold.jobs.access import Caller, Right
+from fanfold.services.rate_limits import has_to_wait
 
 
 def token_of(request: Request) -> str:
@@ -32,21 +33,13 @@ class Needs:
         caller = services.access.caller_of(token)
         if caller is None:
             raise Unauthenticated("the token is not valid, or not any more; get a new one")
-        wait_s = services.limits.wait_s(caller.key_id or caller.user_id)
+        wait_s, why = has_to_wait(services.limits, services.account_limits, caller)
         if wait_s > 0:
-            raise TooMany(f"too many requests with this key; try again in {wait_s:.1f} s", wait_s)
-        self._check_account(services, caller)
+            raise TooMany(why, wait_s)
         if not caller.may(self.right):
             said = f"this needs the right '{self.right.value}'"
             raise Forbidden(f"{said}, which role '{caller.role.value}' or the key lacks")
         return caller
-
-    @staticmethod
-    def _check_account(services: Services, caller: Caller) -> None:
-        rate = caller.requests_per_s
-        if rate is not None and (wait_s := services.account_limits.wait_s(caller.account_id, rate)) > 0:
-            said = f"account '{caller.account_id}' may make {rate:g} requests a second (requestsPerS)"
-            raise TooMany(f"{said} and made more; try again in {wait_s:.1f} s", wait_s)
 
 
 Reader = Annotated[Caller, Depends(Needs(Right.READ))]

@@ -25,6 +25,7 @@ from fanfold.console.sessions import FORM_FIELD, FORM_HEADER, PREFIX, from_our_p
 from fanfold.console.visit import NOBODY, Visit
 from fanfold.errors import FanfoldError, NotFound, Refused
 from fanfold.jobs.access import Right
+from fanfold.services.rate_limits import has_to_wait
 
 log = structlog.get_logger(__name__)
 
@@ -121,13 +122,9 @@ class _Guarded:
             return
         if not caller.user_id:
             raise NotSignedIn("sign in first")
-        wait_s = visit.services.limits.wait_s(caller.key_id or caller.user_id)
+        wait_s, why = has_to_wait(visit.services.limits, visit.services.account_limits, caller)
         if wait_s > 0:
-            raise TooOften(f"too many requests with this key; try again in {wait_s:.1f} s")
-        rate = caller.requests_per_s
-        if rate is not None and (wait_s := visit.services.account_limits.wait_s(caller.account_id, rate)) > 0:
-            said = f"account '{caller.account_id}' may make {rate:g} requests a second (requestsPerS)"
-            raise TooOften(f"{said} and made more; try again in {wait_s:.1f} s")
+            raise TooOften(why)
         if not caller.may(right):
             said = f"This needs the right “{right.value}”, which role “{caller.role.value}” or your key lacks"
             raise NotForYou(said, hint="Ask an administrator, or sign in with another key.")

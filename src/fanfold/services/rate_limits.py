@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from fanfold.jobs.access import Caller
 from fanfold.ports.clock import Clock
 
 MOST_BUCKETS = 50_000
@@ -70,3 +71,15 @@ class AccountLimits:
         if rate not in self._by_rate and len(self._by_rate) >= MOST_RATES:
             self._by_rate.clear()
         return self._by_rate.setdefault(rate, RateLimits(self._clock, rate)).wait_s(account_id)
+
+
+def has_to_wait(keys: RateLimits, accounts: AccountLimits, caller: Caller) -> tuple[float, str]:
+    """The seconds until a caller may ask, and why; 0 where it may ask now, which counts."""
+    wait_s = keys.wait_s(caller.key_id or caller.user_id)
+    if wait_s > 0:
+        return wait_s, f"too many requests with this key; try again in {wait_s:.1f} s"
+    rate = caller.requests_per_s
+    if rate is not None and (wait_s := accounts.wait_s(caller.account_id, rate)) > 0:
+        said = f"account '{caller.account_id}' may make {rate:g} requests a second (requestsPerS)"
+        return wait_s, f"{said} and made more; try again in {wait_s:.1f} s"
+    return 0.0, ""
