@@ -72,8 +72,11 @@ class Nodes:
         return psutil.Process(started.pid) if started.poll() is None else None
 
     def tree(self, number: int) -> list[psutil.Process]:
+        """All its processes; a node that was frozen may end by itself at any moment."""
         first = self.process(number)
-        return [first, *first.children(recursive=True)] if first else []
+        with suppress(psutil.NoSuchProcess):
+            return [first, *first.children(recursive=True)] if first else []
+        return []
 
     def runs_programs(self, number: int) -> bool:
         """Whether a user's program, which sleeps, runs there."""

@@ -82,6 +82,11 @@ class Cluster:
         pid = self.lease()[0].split(":")[1]
         return next(server for server in self.both if str(server.pid) == pid)
 
+    def end(self) -> None:
+        """Kill what runs still, as after a test that failed."""
+        for server in (*self.both, self.api):
+            server.kill()
+
     def close(self) -> None:
         for server in list(self._running):
             assert server.stop() == 0

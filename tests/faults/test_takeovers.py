@@ -32,8 +32,11 @@ FAULTS = [kill_the_active, freeze_the_active, kill_an_api, end_all_connections, 
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with postgres_server(durable=True) as database:
         made = Cluster(tmp_path_factory.mktemp("cluster"), database)
-        yield made
-        made.close()
+        try:
+            yield made
+            made.close()
+        finally:
+            made.end()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -151,6 +151,7 @@ def hurt(folder: Path) -> Iterator[Whole]:
             cluster.mend()
             cluster.close()
         finally:
+            cluster.end()
             cluster.nodes.close()
 
 
