@@ -50,7 +50,8 @@ class Desk:
         self.path = path
         self.state = path / "state"
         self.environment = {**os.environ, "XDG_STATE_HOME": str(self.state), "COLUMNS": "200"}
-        self.environment.pop("FORCE_COLOR", None)
+        for name in ("FORCE_COLOR", "PYTHONUNBUFFERED"):  # what is seen, and when, is not up to who runs the tests
+            self.environment.pop(name, None)
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A file of this folder."""

@@ -99,13 +99,21 @@ def test_folders_are_kept_when_asked_and_removed_otherwise(desk: Desk) -> None:
     assert copy.read_bytes() == (desk.path / "input.txt").read_bytes()
 
 
+def interrupted(desk: Desk, app: str) -> None:
+    """Try an app that says `up`, and press Ctrl-C when that is seen."""
+    with desk.start("app", "test", app, "--chunk", "input.txt") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(patience(15)) == 130
+        finally:
+            process.kill()
+
+
 def test_ctrl_c_ends_the_program(desk: Desk) -> None:
     desk.write("slow.py", "import time; print('up', flush=True); time.sleep(1000)")
-    with desk.start("app", "test", "slow.py", "--chunk", "input.txt") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(patience(15)) == 130
+    interrupted(desk, "slow.py")
 
 
 def test_a_missing_chunk_and_a_built_in_block_are_refused(desk: Desk) -> None:
@@ -117,11 +125,4 @@ def test_a_missing_chunk_and_a_built_in_block_are_refused(desk: Desk) -> None:
 def test_ctrl_c_ends_a_program_that_does_not_heed_it(desk: Desk) -> None:
     ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     desk.write("deaf.py", f"{ignoring}; print('up', flush=True); time.sleep(1000)")
-    with desk.start("app", "test", "deaf.py", "--chunk", "input.txt") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
-        process.send_signal(signal.SIGINT)
-        try:
-            assert process.wait(patience(15)) == 130
-        finally:
-            process.kill()
+    interrupted(desk, "deaf.py")

@@ -9,11 +9,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fanfold.builtin.registry import names
 from fanfold.cli.exits import Exit
@@ -89,7 +89,7 @@ def try_app(trial: Trial) -> Exit:
     try:
         order = _order(trial, place)
         rules = rules_of(Settings.load(environment=os.environ))
-        outcome = _carried_out(order, rules, print if not trial.as_json else _to_stderr)
+        outcome = _carried_out(order, rules, sys.stderr if trial.as_json else sys.stdout)
         _tell(trial, outcome, folders_of(order, HERE).published)
     finally:
         if trial.keep:
@@ -204,15 +204,15 @@ def _params(block: ReadBlock, given: tuple[str, ...]) -> dict[str, Any]:
     return with_defaults(block.schema, params)
 
 
-def _carried_out(order: RunOrder, rules: Rules, say: Callable[[str], None]) -> Outcome:
-    """Run to the end; Ctrl-C ends the program and all its processes."""
+def _carried_out(order: RunOrder, rules: Rules, to: TextIO) -> Outcome:
+    """Run to the end, its log told as it comes; Ctrl-C ends the program and all its processes."""
     adopt_orphans()
     effects = Effects()
     clock = SteadyClock()
     platform = ChosenPlatform(effects, clock, rules)
     blobs = at_rest_here(effects)
     run = Run(order, platform, effects, clock, "here", kill_grace_s=1.0, blobs=blobs)
-    log = _Log(order.attempt, folders_of(order, HERE).logs, blobs, say)
+    log = _Log(order.attempt, folders_of(order, HERE).logs, blobs, to)
     with _stopped_by_signals(run):
         run.begin()
         if run.running is None:
@@ -243,13 +243,13 @@ def _watch(run: Run, log: _Log) -> None:
 
 
 class _Log:
-    """Prints what was added to an attempt's log since the last look."""
+    """Prints what was added to an attempt's log since the last look, at once: a pipe would keep it back."""
 
-    def __init__(self, attempt: AttemptKey, folder: Path, blobs: Blobs, say: Callable[[str], None]) -> None:
+    def __init__(self, attempt: AttemptKey, folder: Path, blobs: Blobs, to: TextIO) -> None:
         self._attempt = attempt
         self._folder = folder
         self._blobs = blobs
-        self._say = say
+        self._to = to
         self._read = 0
 
     def show(self) -> None:
@@ -257,11 +257,7 @@ class _Log:
         log = log_of(self._attempt, self._folder, self._blobs)
         for line in lines_of(log, self._read) if log is not None else ():
             self._read = line.end
-            self._say(line.text)
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
+            print(line.text, file=self._to, flush=True)
 
 
 @contextmanager
