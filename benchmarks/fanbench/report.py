@@ -34,7 +34,8 @@ keep nothing; GNU parallel keeps a job log, which names finished jobs but vouche
 a power cut leaves.
 
 Other pages: [where the time of a task goes](benchmarks-profile.md), [the server](benchmarks-server.md),
-[jobs at an object store](benchmarks-s3.md), [a Ray cluster](benchmarks-cluster.md).
+[jobs at an object store](benchmarks-s3.md), [a Ray cluster](benchmarks-cluster.md),
+[shares and estimates](benchmarks-money.md), [the console](benchmarks-console.md).
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from fanfold.jobs.models import Priority
 
@@ -48,11 +49,16 @@ class Candidate:
         return self.affordable == 0 and self.running == 0 and self.ready > 0
 
 
-def shares(candidates: Sequence[Candidate], slots: int, now: datetime) -> dict[str, int]:
+def shares(
+    candidates: Sequence[Candidate], slots: int, now: datetime, handed: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, int]:
     """How many tasks each job may start now, in order of service: job id -> count, at most `slots` in all.
 
-    The walk is one slot at a time over accounts, so accounts with full queues get shares by their weights.
+    The walk is one slot at a time over accounts, so accounts with full queues get shares by their weights. `handed`:
+    how many tasks accounts were given of late; of two with as much running the one with less of that goes first, or
+    the odd slot would go to the same one each time.
     """
+    given = dict(handed)
     granted: dict[str, int] = {}
     load = _running_by_account(candidates)
     queue = sorted(candidates, key=lambda item: (-_level(item, now), item.submitted_at, item.job_id))
@@ -62,13 +68,20 @@ def shares(candidates: Sequence[Candidate], slots: int, now: datetime) -> dict[s
             break
         level = _level(open_ones[0], now)
         peers = [item for item in open_ones if _level(item, now) == level]
-        chosen = min(peers, key=lambda item: load[item.account_id] / max(item.weight, LEAST_WEIGHT))
+        chosen = min(peers, key=lambda item: _had(item, load, given))
         alone = all(item.account_id == chosen.account_id for item in peers)
         count = min(slots, _left(chosen, granted, load)) if alone else 1
         granted[chosen.job_id] = granted.get(chosen.job_id, 0) + count
         load[chosen.account_id] += count
+        given[chosen.account_id] = given.get(chosen.account_id, 0) + count
         slots -= count
     return granted
+
+
+def _had(item: Candidate, load: Mapping[str, int], given: Mapping[str, int]) -> tuple[float, float]:
+    """What an account has running, and was given, for its weight."""
+    weight = max(item.weight, LEAST_WEIGHT)
+    return load[item.account_id] / weight, given.get(item.account_id, 0) / weight
 
 
 def _left(item: Candidate, granted: Mapping[str, int], load: Mapping[str, int]) -> int:

@@ -75,6 +75,8 @@ class Feeder:
         self._mean_s = FIRST_GUESS_S
         self._listeners: list[Callable[[Finished], None]] = []
         self._spent: list[str] = []
+        self._sharing: set[str] = set()
+        self._handed: Counter[str] = Counter()
         self._lacking: dict[str, str] = {}
         self._told: set[str] = set()
 
@@ -192,7 +194,12 @@ class Feeder:
         found = [_short_queued(item, capacity.slots) for item in self._store.candidates(now)]
         candidates = {item.job_id: item for item in self._within(found, 1 + queued)}
         self._spent = [item.job_id for item in found if item.is_spent]
-        granted = shares(list(candidates.values()), max(0, room), now)
+        accounts = {item.account_id for item in candidates.values()}
+        if accounts != self._sharing:
+            self._sharing, self._handed = accounts, Counter()
+        granted = shares(list(candidates.values()), max(0, room), now, self._handed)
+        for job_id, count in granted.items():
+            self._handed[candidates[job_id].account_id] += count
         jobs = [(self._job(candidates[job_id]), count) for job_id, count in granted.items()]
         return self._hand_out([(job, count) for job, count in jobs if self._reuser.is_through(job)])
 

@@ -28,6 +28,15 @@ def test_an_account_that_has_more_running_is_served_later() -> None:
     assert shares(jobs, 6, NOON) == {"b": 5, "a": 1}
 
 
+def test_of_two_with_as_much_running_the_one_that_was_given_less_is_served() -> None:
+    jobs = [waiting("a", running=4), waiting("b", "bob", running=4)]
+    assert shares(jobs, 1, NOON, {"ann": 9, "bob": 8}) == {"b": 1}
+    assert shares(jobs, 1, NOON, {"ann": 8, "bob": 9}) == {"a": 1}
+    assert shares(jobs, 3, NOON, {"ann": 8, "bob": 8}) == {"a": 2, "b": 1}
+    heavy = [waiting("a", running=4, weight=2.0), waiting("b", "bob", running=2)]
+    assert shares(heavy, 1, NOON, {"ann": 9, "bob": 5}) == {"a": 1}
+
+
 def test_tasks_that_run_for_an_account_s_other_jobs_count_too() -> None:
     jobs = [waiting("a1", running=4, ready=0), waiting("a2"), waiting("b", "bob")]
     assert shares(jobs, 4, NOON) == {"b": 4}
