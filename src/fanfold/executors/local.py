@@ -369,7 +369,8 @@ class LocalExecutor:
 
     def _hand_out(self) -> None:
         """Give orders to idle runners first, then one more to those of short programs."""
-        while ready := sorted((one for one in self._runners if one.takes()), key=lambda one: len(one.orders)):
+        silent = self._clock.monotonic() - SILENT_S
+        while ready := sorted((one for one in self._runners if one.takes(silent)), key=lambda one: len(one.orders)):
             with self._lock:
                 if not self._waiting:
                     return

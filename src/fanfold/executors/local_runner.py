@@ -44,8 +44,11 @@ class RunnerProcess:
         """The order it works on: the first of those it holds."""
         return next(iter(self.orders.values()), None)
 
-    def takes(self) -> bool:
-        """Whether it may be given one more order: while a program runs, only where programs are short."""
+    def takes(self, silent: float) -> bool:
+        """Whether it may be given one more order: while a program runs, only where programs are short. Not where it was
+        not heard of since `silent`, nor where it has yet to end a cancelled run: it may be frozen."""
+        if self.cancelled or self.heard <= silent:
+            return False
         return self.is_free() or (self.took_s < SHORT_S and len(self.orders) < PACKED)
 
     def is_free(self) -> bool:
