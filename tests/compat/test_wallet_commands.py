@@ -49,6 +49,9 @@ def test_money_is_given_used_told_and_proved(people: People, typed: Typed) -> No
     assert before["paymentAmount"] > 0
     assert "never: this server does not charge" in said(typed("balance"))
     assert said(typed("usage", "--by", "month,account")).count("default") == 1
+    by_template = said(typed("usage", "--by", "template,month")).splitlines()
+    assert by_template[0].split()[:3] == ["month", "template", "attempts"]
+    assert by_template[1].split()[1] == "-", "a job without a template has an empty group, not another's column"
 
     said(typed("enable", "--yes"))
     said(typed("price", "5000", "--resource", "cpu"))

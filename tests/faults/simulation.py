@@ -185,6 +185,7 @@ class World:
         self.abort_answer: Job | None = None
         self._abort_at: JobState | None = None
         self._whole: set[str] = set()
+        self._numbered: dict[str, int] = {}
         self._changes = -1
 
     def _odds(self) -> Odds:
@@ -390,6 +391,8 @@ class World:
         self.read_what_is_published()
 
     def _check_task(self, task: TaskSeen, *, unfinished: bool) -> None:
+        if task.state in CLAIMED and self._numbered.setdefault(task.identity, task.fence) != task.fence:
+            raise Violation(f"two attempts have one number: {task.key.name} and another are both '{task.identity}'")
         mine = self.started.get(task.key)
         if task.state == TaskState.RUNNING and task.runner != mine:
             raise Violation(f"{task.key.name} is said to run on '{task.runner}', it runs on '{mine}'")

@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 import sqlalchemy as sa
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fanfold.effects import Effects
@@ -47,6 +47,8 @@ ENDINGS: tuple[type[Outcome], ...] = (Succeeded, ProgramFailed, RunnerLost, Give
 amounts = st.decimals("0.00000001", 20, places=8)
 accounts = st.sampled_from(ACCOUNTS)
 numbers = st.integers(0, 10**6)
+deaths = st.sampled_from([0, 0, 1, 2])
+"""Before which of its commits the process dies that does something; most things have one, and none may need two."""
 run_us = st.integers(0, 4 * 3_600_000_000)
 
 
@@ -59,14 +61,15 @@ class Crash(BaseException):
 
 
 class Dying(Effects):
-    """Dies at the next commit where it is told so."""
+    """Dies at the commit that it is told: 1 for the next one; 0 for none."""
 
-    dies = False
+    dies_at = 0
 
     def about_to(self, kind: str, what: str) -> None:
-        if self.dies and kind == "commit":
-            self.dies = False
-            raise Crash
+        if self.dies_at and kind == "commit":
+            self.dies_at -= 1
+            if not self.dies_at:
+                raise Crash
 
 
 def exact_price(used_us: int) -> Decimal:
@@ -96,24 +99,24 @@ class Money(RuleBasedStateMachine):
     def charge_from_now_on(self, given: Decimal, estimate: Decimal) -> None:
         self.wallet.enable(lambda: self.now)
         for account in ACCOUNTS if given else ():
-            self.top_up(account, given, False)
-        self.run("ann", estimate, 3, False)
+            self.top_up(account, given, 0)
+        self.run("ann", estimate, 3, 0)
 
     def teardown(self) -> None:
         self.store.close()
 
     # ---- what happens
 
-    def attempted(self, act: Callable[[], Any], dies: bool) -> Any:
-        """Do it; where the process dies before the commit, another begins and does it again."""
-        self.effects.dies = dies
+    def attempted(self, act: Callable[[], Any], dies: int) -> Any:
+        """Do it; where the process dies before a commit of it, another begins and does it again."""
+        self.effects.dies_at = dies
         try:
             return act()
         except Crash:
             self.restarted()
             return act()
         finally:
-            self.effects.dies = False
+            self.effects.dies_at = 0
 
     def restarted(self) -> None:
         self.store.books = Books()
@@ -123,8 +126,8 @@ class Money(RuleBasedStateMachine):
         self.count += 1
         return f"n{self.count}"
 
-    @rule(account=accounts, amount=amounts, dies=st.booleans())
-    def top_up(self, account: str, amount: Decimal, dies: bool) -> None:
+    @rule(account=accounts, amount=amounts, dies=deaths)
+    def top_up(self, account: str, amount: Decimal, dies: int) -> None:
         booking = Booking(self.fresh(), account, ISSUED, account, amount, Kind.TOP_UP)
         self.attempted(lambda: self.wallet.book(booking, self.now), dies)
         assert not self.wallet.book(booking, self.now)
@@ -138,8 +141,8 @@ class Money(RuleBasedStateMachine):
         self.coupons.append(code)
 
     @precondition(lambda self: self.coupons)
-    @rule(account=accounts, number=numbers, dies=st.booleans())
-    def redeem(self, account: str, number: int, dies: bool) -> None:
+    @rule(account=accounts, number=numbers, dies=deaths)
+    def redeem(self, account: str, number: int, dies: int) -> None:
         code = self.coupons[number % len(self.coupons)]
         before = {coupon.code: coupon for coupon in self.wallet.coupons()}[code]
         mine = self.wallet.entries(EntryFilter(account, kinds=(Kind.COUPON,), key=f"coupon/{code}/{account}"))[1]
@@ -158,8 +161,8 @@ class Money(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
 
-    @rule(account=accounts, estimate=amounts, chunks=st.integers(1, 3), dies=st.booleans())
-    def run(self, account: str, estimate: Decimal, chunks: int, dies: bool) -> None:
+    @rule(account=accounts, estimate=amounts, chunks=st.integers(1, 3), dies=deaths)
+    def run(self, account: str, estimate: Decimal, chunks: int, dies: int) -> None:
         job = a_job(self.fresh(), account_id=account, created_at=self.now)
         self.store.insert_job(job, account)
         accepted = step(job, lifecycle.RunAccepted(BLOCKS, job.config, account), self.now)
@@ -172,7 +175,7 @@ class Money(RuleBasedStateMachine):
         else:
             assert self.store.job(job.id).state is JobState.NEW
 
-    def begun(self, accepted: lifecycle.Step, estimate: Decimal, dies: bool) -> bool:
+    def begun(self, accepted: lifecycle.Step, estimate: Decimal, dies: int) -> bool:
         """Whether a round began, as it must by what is on paper."""
         account = accepted.after.account_id
         aside = hold(account, accepted.after.id, accepted.after.round, estimate, GRACE)
@@ -190,7 +193,7 @@ class Money(RuleBasedStateMachine):
         self.held[accepted.after.id] += estimate
         return True
 
-    def moved(self, job_id: str, event: lifecycle.Event, dies: bool = False) -> Job:
+    def moved(self, job_id: str, event: lifecycle.Event, dies: int = 0) -> Job:
         return self.attempted(lambda: self.store.advance(step(self.store.job(job_id), event, self.now)), dies)
 
     def active(self) -> list[Job]:
@@ -200,8 +203,8 @@ class Money(RuleBasedStateMachine):
         found = self.active()
         return found[number % len(found)] if found else None
 
-    @rule(number=numbers, count=st.integers(1, 3), starts=st.booleans(), picks=reports, dies=st.booleans())
-    def work(self, number: int, count: int, starts: bool, picks: list[Pick], dies: bool) -> None:
+    @rule(number=numbers, count=st.integers(1, 3), starts=st.booleans(), picks=reports, dies=deaths)
+    def work(self, number: int, count: int, starts: bool, picks: list[Pick], dies: int) -> None:
         """Some tasks are claimed, begin, and report; what does not is claimed still, and may report or be cut off."""
         job = self.any_active(number)
         if job is None:
@@ -216,7 +219,7 @@ class Money(RuleBasedStateMachine):
     def claimed(self) -> list[Task]:
         return self.store.claimed(100)
 
-    def report(self, picks: list[Pick], dies: bool) -> None:
+    def report(self, picks: list[Pick], dies: int) -> None:
         found = self.claimed()
         chosen = {found[number % len(found)].key: (kind, used) for number, kind, used in picks} if found else {}
         changes = [self.ended(task, *chosen[task.key]) for task in found if task.key in chosen]
@@ -245,8 +248,8 @@ class Money(RuleBasedStateMachine):
         assert self.store.finish([self.reports[number % len(self.reports)]]) == []
 
     @precondition(lambda self: self.active())
-    @rule(number=numbers, how=st.sampled_from(["abort", "fail", "break"]), dies=st.booleans())
-    def end(self, number: int, how: str, dies: bool) -> None:
+    @rule(number=numbers, how=st.sampled_from(["abort", "fail", "break"]), dies=deaths)
+    def end(self, number: int, how: str, dies: int) -> None:
         job = self.any_active(number)
         if job is None:
             return
@@ -263,8 +266,8 @@ class Money(RuleBasedStateMachine):
         self.held[job.id] = Decimal(0)
 
     @precondition(lambda self: self.active())
-    @rule(number=numbers, dies=st.booleans())
-    def complete(self, number: int, dies: bool) -> None:
+    @rule(number=numbers, dies=deaths)
+    def complete(self, number: int, dies: int) -> None:
         job = self.any_active(number)
         if job is None or job.tally.open or job.tally.done != job.tally.total:
             return
@@ -278,8 +281,8 @@ class Money(RuleBasedStateMachine):
             self.moved(job.id, event, dies)
         self.held[job.id] = Decimal(0)
 
-    @rule(number=numbers, estimate=amounts, dies=st.booleans())
-    def retry(self, number: int, estimate: Decimal, dies: bool) -> None:
+    @rule(number=numbers, estimate=amounts, dies=deaths)
+    def retry(self, number: int, estimate: Decimal, dies: int) -> None:
         failed = [job for job in map(self.store.job, self.jobs) if job.state is JobState.FAILED]
         if not failed:
             return
@@ -290,8 +293,8 @@ class Money(RuleBasedStateMachine):
             self.moved(job.id, lifecycle.SourceStaged(1, 1))
             self.moved(job.id, lifecycle.ChunksPublished(job.num_chunks or 1, reopened=True))
 
-    @rule(number=numbers, amount=amounts, dies=st.booleans())
-    def refund(self, number: int, amount: Decimal, dies: bool) -> None:
+    @rule(number=numbers, amount=amounts, dies=deaths)
+    def refund(self, number: int, amount: Decimal, dies: int) -> None:
         if not self.jobs:
             return
         job = self.store.job(self.jobs[number % len(self.jobs)])
@@ -363,9 +366,10 @@ class Money(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 class TestBooks(Money.TestCase):
-    """Short, for every run of the tests."""
+    """Short, for every run of the tests; what it finds is as long as it was."""
 
-    settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    settings = settings(max_examples=30, stateful_step_count=30, deadline=None, phases=phases)
 
 
 @pytest.mark.heavy

@@ -101,10 +101,12 @@ def usage(
     if json:
         print_json(list(found))
         return
+    fields = {"month": "month", "account": "account_id", "template": "template_id", "label": "label"}
+    groups = {name: field for name, field in fields.items() if name in by.split(",")}
     most = max((float(line.cost) for line in found), default=0.0)
     rows = [
         (
-            *(value for value in (line.month, line.account_id, line.template_id, line.label) if value),
+            *(getattr(line, field) or "-" for field in groups.values()),
             f"{line.attempts:,}",
             f"{line.program_seconds:,.1f}",
             f"{line.cpu_seconds:,.1f}",
@@ -113,14 +115,7 @@ def usage(
         )
         for line in found
     ]
-    groups = [name for name in ("month", "account", "template", "label") if name in by.split(",")]
-    wide = len(groups) + 5
-    print_table((*groups, "attempts", "program s", "CPU s", "chips", ""), [_filled(row, wide) for row in rows])
-
-
-def _filled(row: tuple[str, ...], wide: int) -> tuple[str, ...]:
-    """A group whose names are empty keeps its columns."""
-    return (*[""] * (wide - len(row)), *row)
+    print_table((*groups, "attempts", "program s", "CPU s", "chips", ""), rows)
 
 
 @app.command("estimate")
