@@ -16,10 +16,10 @@ from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, MissingPart, OutOfSpace, Problem
 from fanfold.executors.elsewhere import Elsewhere
-from fanfold.executors.local import RUNNER_COMMAND
 from fanfold.executors.post import Post
 from fanfold.executors.ray import RayPlace
 from fanfold.executors.ray_cluster import TrialCluster
+from fanfold.executors.recruits import RUNNER_COMMAND
 from fanfold.jobs.blocks import Manifest
 from fanfold.jobs.models import DataRef, Job, PinnedBlock
 from fanfold.pipeline.chunk_planner import SplitterPlans

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fanfold.effects import Effects
-from fanfold.executors.local import RUNNER_COMMAND
+from fanfold.executors.recruits import RUNNER_COMMAND
 from fanfold.jobs.lifecycle import ENDED
 from fanfold.jobs.models import BlockTags, DataRef, Job, JobConfig
 from fanfold.ports.store import JobFilter

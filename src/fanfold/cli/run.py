@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,9 +96,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def _carried_out(wish: Wish) -> int:
     """The exit code; with --json, a refusal is told as JSON too."""
-    from fanfold.cli.local_run import carry_out
+    from fanfold.effects import Effects
+    from fanfold.executors.recruits import begin
+    from fanfold.settings import Settings
 
     try:
+        begin(Settings.load(environment=os.environ, slots=wish.slots).slots, Effects())  # they load while this does
+        from fanfold.cli.local_run import carry_out
+
         return int(carry_out(wish))
     except FanfoldError as err:
         if wish.as_json:

@@ -10,9 +10,7 @@ import contextlib
 import json
 import os
 import selectors
-import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from fanfold.effects import Effects
 from fanfold.errors import Broken
 from fanfold.executors.local_runner import SHORT_S, RunnerProcess
 from fanfold.executors.post import Post
+from fanfold.executors.recruits import RUNNER_COMMAND, dismiss_others, recruit
 from fanfold.jobs.contract import JOB_ID
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking
@@ -44,14 +43,6 @@ SILENT_S = 5.0
 ENDS_WITHIN_S = 5.0  # after its program's grace; then a runner is killed
 
 QUEUED_PER_SLOT = 64
-RUNNER_COMMAND = (sys.executable, "-P", "-m", "fanfold.runner")
-
-
-_KEPT = (
-    *("PATH", "LANG", "TMPDIR", "HOME", "SSL_CERT_FILE", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
-    *("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
-)
-"""What runners know of the server's environment; programs are given an environment of their own."""
 
 
 class LocalExecutor:
@@ -93,6 +84,7 @@ class LocalExecutor:
         adopt_orphans()
         for _ in range(slots):
             self._hire()
+        dismiss_others()
         self._thread = threading.Thread(target=self._serve, name="fanfold-local-executor", daemon=True)
         self._thread.start()
 
@@ -235,18 +227,13 @@ class LocalExecutor:
 
     def _hire(self) -> None:
         """Start one more runner process."""
-        ours, theirs = socket.socketpair()
-        begun = os.memfd_create("fanfold-begun")
+        new = recruit(self._effects, self._command)
         name = f"{self._post.name}-{self._names}"
         self._names += 1
         clock = f"{self._clock.now().isoformat()} {self._clock.monotonic()!r}"
-        arguments = [str(theirs.fileno()), name, str(self._kill_grace_s), self._rules, clock, str(begun)]
-        environment = {key: value for key, value in os.environ.items() if key in _KEPT}
-        command, kept = [*self._command, *arguments], (theirs.fileno(), begun)
-        process = self._effects.spawn(command, environment, None, None, keep=kept)
-        theirs.close()
-        runner = RunnerProcess(name, process, ours, begun, self._clock.monotonic())
-        self._selector.register(ours, selectors.EVENT_READ, runner)
+        new.tell(name, self._kill_grace_s, self._rules, clock)
+        runner = RunnerProcess(name, new.process, new.channel, new.begun_file, self._clock.monotonic())
+        self._selector.register(runner.channel, selectors.EVENT_READ, runner)
         with self._lock:
             self._runners.append(runner)
         if self._post.storage is not None:

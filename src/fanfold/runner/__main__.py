@@ -1,5 +1,6 @@
-"""`python -m fanfold.runner <socket> <name> <kill grace in s> <rules as JSON> <its server's clock> <file>`: a local
-runner; started by the local executor. In the file is left which attempt was begun last."""
+"""`python -m fanfold.runner <socket> <file> <pipe>`: a local runner; begun by its executor. In the file is left which
+attempt was begun last. Through the pipe comes, once, what it is: its name, the grace before it kills in seconds, its
+rules as JSON, its server's clock. Where none of it comes it is not needed."""
 
 from __future__ import annotations
 
@@ -20,16 +21,20 @@ from fanfold.runner.process_tree import adopt_orphans
 
 def serve(arguments: list[str], effects: Effects) -> None:
     """Be a runner until the server ends."""
-    descriptor, name, kill_grace_s = int(arguments[0]), arguments[1], float(arguments[2])
+    descriptor, begun, hears = map(int, arguments)
     ignore_terminal_signals()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets of programs
     adopt_orphans()
     step_aside()
-    channel, begun = socket.socket(fileno=descriptor), int(arguments[5])
+    channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
     os.set_inheritable(begun, False)
-    clock = SteadyClock(arguments[4])
-    rules = Rules(**json.loads(arguments[3]))
+    with open(hears) as pipe:
+        told = pipe.read()
+    if not told:
+        return
+    name, kill_grace_s, rules_told, clock_told = json.loads(told)
+    clock, rules = SteadyClock(clock_told), Rules(**json.loads(rules_told))
     platform = ChosenPlatform(effects, clock, rules)
     RunnerLoop(channel, name, platform, effects, clock, kill_grace_s, rules=rules, begun=begun).serve()
 

@@ -29,7 +29,7 @@ FAKE = """
 import datetime, json, os, signal, socket, sys
 from fanfold.jobs.task_lifecycle import GivenBack
 from fanfold.runner import messages
-script, number, begun = json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[7])
+script, number, begun = json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 channel = socket.socket(fileno=number)
 held, rest = [], b""
 while data := channel.recv(1 << 20):
