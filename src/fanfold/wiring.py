@@ -17,8 +17,6 @@ from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, MissingPart, OutOfSpace, Problem
 from fanfold.executors.elsewhere import Elsewhere
 from fanfold.executors.post import Post
-from fanfold.executors.ray import RayPlace
-from fanfold.executors.ray_cluster import TrialCluster
 from fanfold.executors.recruits import RUNNER_COMMAND
 from fanfold.jobs.blocks import Manifest
 from fanfold.jobs.models import DataRef, Job, PinnedBlock
@@ -233,6 +231,9 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
     """Workers on a cluster; each sees for itself whether there can be a sandbox on its node."""
     own = settings.storage and settings.ray_node_folder  # without a bucket, nodes have the state folder in common
     node_folder = Path(own) if own else settings.state
+    from fanfold.executors.ray import RayPlace  # with what they need 20 ms, for those alone who have a cluster
+    from fanfold.executors.ray_cluster import TrialCluster
+
     trial = TrialCluster(state_home() / "cluster", effects)
     place = RayPlace(
         address=settings.ray_address or trial.address or "auto",
