@@ -108,7 +108,7 @@ class Visit:
 
     def address(self, **changes: Any) -> str:
         """This page with other parts in its query; an empty one is left out."""
-        query = {name: value for name, value in self.request.query_params.multi_items() if name not in changes}
-        query |= {name: str(value) for name, value in changes.items() if value not in ("", 0, None)}
-        query.pop("done", None)
+        gone = {"done", *changes}
+        query = [(name, value) for name, value in self.request.query_params.multi_items() if name not in gone]
+        query += [(name, str(value)) for name, value in changes.items() if value not in ("", 0, None)]
         return f"{PREFIX}{quote(self.here, safe='/')}" + (f"?{urlencode(query)}" if query else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,20 +91,13 @@ def short(text: str, most: int = 80) -> str:
 def plain(text: str, most: int = 20_000) -> Markup:
     """Text of programs and strangers: controls, and what turns the direction of writing, made visible; cut where it is
     longer than a page can show."""
-    seen = "".join(_seen(letter) for letter in text[:most])
+    seen = _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text[:most])
     cut = f" … and {count(len(text) - most)} characters more" if len(text) > most else ""
     return Markup("{}{}").format(escape(seen), cut)
 
 
-_DIRECTION = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def _seen(letter: str) -> str:
-    if letter in "\n\t":
-        return letter
-    if letter in _DIRECTION or unicodedata.category(letter) in ("Cc", "Cs"):
-        return f"⟨U+{ord(letter):04X}⟩"
-    return letter
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls but for line ends and tabs, what turns the direction of writing, halves of characters."""
 
 
 @dataclass(frozen=True, slots=True)

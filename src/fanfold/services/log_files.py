@@ -21,6 +21,7 @@ from fanfold.ports.blobs import Blobs
 
 LONGEST_LINE_BYTES = 1024 * 1024
 NEAR_THE_END_BYTES = 64 * 1024
+BACK_BYTES = 256 * 1024
 MIB = 1024 * 1024
 _ORDER = {Role.PARTITIONER: 0, Role.APP: 1, Role.ASSEMBLER: 2}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,6 +119,54 @@ def _entries(log: Log, begin: int, start: int) -> Iterator[tuple[bytes, int]]:
             yield data, end
 
 
+def entries_before(log: Log, stop: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """The lines that end at a byte or before it, the last one first, each with the bytes that it begins at and ends
+    before; None: from the end of the log on, with the line that has no end."""
+    if stop is None:
+        yield from ((entry, at, at) for entry, at in open_entry(log, _end(log)))
+    later = stop
+    for begin in reversed(log.begins):
+        if later is not None and begin >= later:
+            continue
+        last = begin
+        for entry, start, end in _entries_before(log, begin, later):
+            if last == begin and later is not None and end < later:
+                yield from _gap(log, end, later)
+            last = end
+            yield entry, start, end
+        later = begin
+
+
+def _gap(log: Log, end: int, later: int) -> Iterator[tuple[bytes, int, int]]:
+    """The line that says that there is nothing from `end` to the file that begins at `later`."""
+    for entry, first in _entries(log, later, 0):
+        yield _left_out(line_of(log.attempt, entry, first).at, later - end), end, later
+        return
+
+
+def _entries_before(log: Log, begin: int, stop: int | None) -> Iterator[tuple[bytes, int, int]]:
+    """The whole lines of one file that end at the byte `stop` of the log or before it, the last one first."""
+    path = log.folder / piece_name(log.attempt.name, begin)
+    with contextlib.suppress(FileNotFoundError), log.blobs.open(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        low = size if stop is None else min(size, stop - begin)
+        data, ended = b"", False
+        while low > 0:
+            step = min(BACK_BYTES, low)
+            low -= step
+            file.seek(low)
+            data = file.read(step) + data
+            if not ended:  # what has no end is no line yet
+                data = data[: data.rfind(b"\n") + 1]
+                ended = bool(data)
+            first = data.find(b"\n") + 1 if low else 0
+            end = begin + low + len(data)
+            for entry in reversed(data[first:].split(b"\n")[:-1]):
+                yield entry + b"\n", end - len(entry) - 1, end
+                end -= len(entry) + 1
+            data = data[:first]
+
+
 def _left_out(at: datetime, size: int) -> bytes:
     text = f"[{size / MIB:.1f} MiB of this log are left out here: of a long log only its head and its tail are kept]"
     return json.dumps({"at": at.isoformat(), "level": "WARNING", "line": text}).encode()
@@ -138,13 +187,17 @@ def open_entry(log: Log, position: int) -> Iterator[tuple[bytes, int]]:
 
 def last_lines(log: Log, count: int) -> tuple[str, ...]:
     """The last lines of a log, oldest first; so many, or fewer where they are long."""
-    last = log.begins[-1] if log.begins else 0
-    end = last + _size(log.blobs, log.folder / piece_name(log.attempt.name, last)) if log.begins else 0
-    start = max(0, end - NEAR_THE_END_BYTES)
+    start = max(0, _end(log) - NEAR_THE_END_BYTES)
     lines = lines_of(log, start, unfinished=True)
     if start:  # the first may begin in its middle
         next(lines, None)
     return tuple(line.text for line in deque(lines, count))
+
+
+def _end(log: Log) -> int:
+    """The byte after the last whole line."""
+    last = log.begins[-1] if log.begins else 0
+    return last + _size(log.blobs, log.folder / piece_name(log.attempt.name, last)) if log.begins else 0
 
 
 def line_of(attempt: AttemptKey, data: bytes, end: int) -> LogLine:

@@ -13,7 +13,17 @@ from fanfold.jobs.log_names import log_file
 from fanfold.jobs.models import AttemptKey, Job, JobState, Role
 from fanfold.ports.storage import JobFiles, JobStorage
 from fanfold.ports.store import Store
-from fanfold.services.log_files import Log, LogLine, entries_of, line_of, lines_of, logs_of, open_entry, place_of
+from fanfold.services.log_files import (
+    Log,
+    LogLine,
+    entries_before,
+    entries_of,
+    line_of,
+    lines_of,
+    logs_of,
+    open_entry,
+    place_of,
+)
 
 SERVICES = {
     "partitioner": Role.PARTITIONER,
@@ -41,7 +51,8 @@ _UNSEEN = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """Which lines are wanted; every given part must fit, an empty one fits all. `query` is a text that a line holds, in
-    whatever case; `after` the `next` of an earlier page, or an RFC 3339 time."""
+    whatever case; `after` the `next` of an earlier page, or an RFC 3339 time; `before` the `previous` of a later one.
+    """
 
     task_ids: frozenset[str] = frozenset()
     levels: frozenset[str] = frozenset()
@@ -49,14 +60,22 @@ class LogQuery:
     query: str = ""
     limit: int = USUAL_LINES
     after: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines in the order of logs, and where the next page begins; "" after the last."""
+    """Lines in the order of logs; where the next page begins, "" after the last; where the one before ends, "" where
+    none is known."""
 
     lines: list[LogLine] = field(default_factory=list)
     next: str = ""
+    previous: str = ""
+
+
+def cursor(attempt: AttemptKey, byte: int) -> str:
+    """Where a page ends or begins: after the line that ends before a byte of a log."""
+    return f"{attempt.name}:{byte}"
 
 
 class LogService:
@@ -75,12 +94,26 @@ class LogService:
             before = start
             for entry, end in entries_of(log, start, unfinished=True):
                 if len(page) >= query.limit or read_bytes > READ_AT_ONCE_BYTES:
-                    return LogPage(page, f"{log.attempt.name}:{before}")
+                    return LogPage(page, cursor(log.attempt, before), wanted.previous)
                 read_bytes += len(entry)
                 before = end
                 if wanted.may_fit(entry) and wanted.fits(line := line_of(log.attempt, entry, end)):
                     page.append(line)
-        return LogPage(page)
+        return LogPage(page, "", wanted.previous)
+
+    def earlier(self, job: Job, query: LogQuery) -> LogPage:
+        """The last lines that fit before `query.before`, or of all; oldest first. Else as `read`."""
+        wanted = _Wanted(job.id, replace(query, after=query.before))
+        page: list[LogLine] = []
+        read_bytes = 0
+        for log, stop in wanted.parts_before(_logs(job.id, self._storage.job(job.id))):
+            for entry, _, end in entries_before(log, stop):
+                if len(page) >= query.limit or read_bytes > READ_AT_ONCE_BYTES:
+                    return LogPage(page[::-1], query.before, cursor(log.attempt, end))
+                read_bytes += len(entry)
+                if wanted.may_fit(entry) and wanted.fits(line := line_of(log.attempt, entry, end)):
+                    page.append(line)
+        return LogPage(page[::-1], query.before)
 
     def lines(self, job: Job) -> Iterator[str]:
         """Everything as text, a line each with time, task, attempt and level; control characters made visible."""
@@ -180,8 +213,22 @@ class _Wanted:
         readable = self._levels and "UNKNOWN" not in self._levels  # what is no entry is UNKNOWN
         self._marks = [f'"level": "{level}"'.encode() for level in self._levels] if readable else []
         self._first, self._start, self._since = _after(job_id, query.after, problems)
+        self.previous = query.after if self._first else ""
         if problems:
             raise BadInput("the question is not right", problems)
+
+    def parts_before(self, logs: list[Log]) -> Iterator[tuple[Log, int | None]]:
+        """The logs to be read from the last one to the first, and up to which byte; None: to the end."""
+        for log in reversed(logs):
+            if self._first is not None and place_of(log.attempt) > place_of(self._first):
+                continue
+            if self._is_asked(log.attempt):
+                yield log, self._start if log.attempt == self._first else None
+
+    def _is_asked(self, attempt: AttemptKey) -> bool:
+        if self._roles and attempt.task.role not in self._roles:
+            return False
+        return not self._task_ids or attempt.task.task_id in self._task_ids
 
     def parts(self, logs: list[Log]) -> Iterator[tuple[Log, int]]:
         """The logs to be read, and from which byte on."""
@@ -189,11 +236,8 @@ class _Wanted:
             attempt = log.attempt
             if self._first is not None and place_of(attempt) < place_of(self._first):
                 continue
-            if self._roles and attempt.task.role not in self._roles:
-                continue
-            if self._task_ids and attempt.task.task_id not in self._task_ids:
-                continue
-            yield log, self._start if attempt == self._first else 0
+            if self._is_asked(attempt):
+                yield log, self._start if attempt == self._first else 0
 
     def may_fit(self, entry: bytes) -> bool:
         """Whether a line as it is written may be wanted: far quicker than to read it, and never wrong with a no."""

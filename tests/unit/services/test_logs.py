@@ -94,6 +94,51 @@ def test_pages_together_are_the_whole_without_gap_or_double(service: LogService,
         assert pages == whole
 
 
+def backward(service: LogService, job: Job, **query: object) -> list[str]:
+    """All that fits, page by page from the end."""
+    pages: list[str] = []
+    before = ""
+    while True:
+        page = service.earlier(job, LogQuery(before=before, **query))  # type: ignore[arg-type]
+        assert page.next == before
+        pages = [item.text for item in page.lines] + pages
+        before = page.previous
+        if not before:
+            return pages
+
+
+def test_pages_from_the_end_together_are_the_whole_too(
+    service: LogService, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = found(service, job)
+    for limit in (1, 2, 3, 5):
+        assert backward(service, job, limit=limit) == whole
+    assert backward(service, job, limit=1, query="two") == ["Two fails", "two again"]
+    assert backward(service, job, limit=1, services=frozenset({"app"})) == whole[1:4]
+    monkeypatch.setattr("fanfold.services.logs.READ_AT_ONCE_BYTES", 100)
+    assert backward(service, job, query="cutting") == ["cutting"]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100, 1000])
+def test_a_log_is_read_backward_whatever_a_read_takes(
+    shelf: Shelf, service: LogService, job: Job, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("fanfold.services.log_files.BACK_BYTES", at_once)
+    texts = [f"{number} {'é' * number}" for number in range(40)]
+    path = shelf.printed(Role.APP, 7, 1, b"".join(line(text) for text in texts))
+    path.write_bytes(path.read_bytes() + b'{"at": "cut')
+    opened(shelf.printed(Role.APP, 8, 1, line("whole")), "without an end")
+    assert backward(service, job, limit=7, task_ids=frozenset({"job-7"})) == texts
+    assert backward(service, job, task_ids=frozenset({"job-8"})) == ["whole", "without an end"]
+
+
+def test_a_page_says_where_the_one_before_ends(service: LogService, job: Job) -> None:
+    page = service.read(job, LogQuery(limit=2, after=service.read(job, LogQuery(limit=3)).next))
+    before = service.earlier(job, LogQuery(before=page.previous))
+    assert [item.text for item in [*before.lines, *page.lines]] == found(service, job)
+    assert service.read(job, LogQuery()).previous == ""
+
+
 def test_much_text_without_a_match_ends_a_page_early(
     service: LogService, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +271,7 @@ def test_pages_of_a_log_with_a_gap_are_the_whole_without_double(shelf: Shelf, se
         after_ = page.next
         if not after_:
             break
+    assert backward(service, job, limit=1, task_ids=frozenset({"job-7"})) == pages
     assert pages[:1] + pages[2:] == ["head", "tail", "end"]
     assert pages[1] == "[10.0 MiB of this log are left out here: of a long log only its head and its tail are kept]"
 

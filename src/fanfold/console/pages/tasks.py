@@ -58,14 +58,14 @@ def task(visit: Visit) -> Response:
     key = _key(job.id, visit.path("index"))
     one = visit.services.store.task(key)
     query = LogQuery(task_ids=frozenset({key.task_id}), services=frozenset({"app"}), limit=LAST_LINES)
-    page = visit.services.logs.read(job, query)
+    page = visit.services.logs.earlier(job, query)
     return visit.page(
         "task.html",
         tab="tasks",
         task=one,
         attempts=visit.services.store.attempts(key),
         lines=page.lines,
-        more=bool(page.next),
+        more=bool(page.previous),
         **shown(visit, job),
     )
 

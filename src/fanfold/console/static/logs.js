@@ -4,7 +4,7 @@
   const MOST = 3000;
   const log = document.querySelector("[data-log]"), told = document.querySelector("[data-log-told]");
   if (!log) return;
-  let stream = null, came = 0, dropped = 0;
+  let stream = null, dropped = 0, below = null;
 
   const button = document.querySelector("[data-follow]");
   button.addEventListener("click", () => stream ? stop("Stopped.") : start());
@@ -12,7 +12,7 @@
   function start() {
     log.hidden = false;
     document.querySelector("[data-none]")?.remove();
-    log.querySelector(".more")?.remove();
+    log.querySelector(".more:not(.earlier)")?.remove();
     button.setAttribute("aria-pressed", "true");
     told.textContent = "Waiting for lines …";
     stream = new EventSource(button.dataset.follow);
@@ -31,20 +31,31 @@
     const low = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     log.insertAdjacentHTML("beforeend", markup);
     const lines = log.getElementsByClassName("line");
-    came += 1;
     while (lines.length > MOST) { lines[0].remove(); dropped += 1; }
+    if (dropped) log.querySelector(".earlier")?.remove();
     if (low) log.scrollTop = log.scrollHeight;
     told.textContent = dropped ? `Following; ${dropped.toLocaleString("en")} earlier lines left this page.` : "Following.";
   }
 
   document.querySelector("[data-jump]").addEventListener("click", () => {
-    const all = [...log.querySelectorAll(".line.ERROR")];
-    if (!all.length) { told.textContent = "No error among the lines shown here."; return; }
+    const all = [...log.querySelectorAll(".line.ERROR")], further = log.querySelector("[data-error]")?.dataset.error;
     const here = all.findIndex((line) => line.classList.contains("found"));
+    if (here + 1 >= all.length && further) { told.textContent = "Looking for it …"; location.assign(further); return; }
+    if (!all.length) { told.textContent = "No error among the lines shown here."; return; }
     all[here]?.classList.remove("found");
     const next = all[(here + 1) % all.length];
     next.classList.add("found");
     next.scrollIntoView({ block: "center" });
     told.textContent = `Error ${(here + 1) % all.length + 1} of ${all.length} shown here.`;
   });
+
+  // Earlier lines come above what is read, which stays where it is.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    below = event.detail.target.matches(".earlier") ? log.scrollHeight - log.scrollTop : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (below !== null) log.scrollTop = log.scrollHeight - below;
+    below = null;
+  });
+  document.getElementById("at")?.scrollIntoView({ block: "center" });
 })();
