@@ -10,6 +10,14 @@ from playwright.sync_api import Page
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 ALL = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
 
+POINTS_OF_COLOUR = """(canvas, name) => {
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const wanted = [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
+  const seen = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let count = 0;
+  for (let at = 0; at < seen.length; at += 4) count += wanted.every((value, place) => seen[at + place] === value);
+  return count; }"""
+
 CONTRAST = "{runOnly: ['color-contrast']}"
 
 
@@ -40,3 +48,8 @@ def taken(page: Page, pictures: Path | None, name: str) -> None:
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=pictures / f"{name}.png")
+
+
+def of_colour(page: Page, place: str, name: str) -> int:
+    """So many points of a plot have the colour of that name."""
+    return int(page.locator(f"{place} canvas").evaluate(POINTS_OF_COLOUR, name))

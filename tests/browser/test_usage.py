@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from fanfold.jobs.access import UserRole
 from tests.browser.conftest import Opening
-from tests.browser.looking import too_wide, violations
+from tests.browser.looking import of_colour, too_wide, violations
 from tests.compat.scene import OURS, THEIRS, People, done, fresh, push
 from tests.compat.server import json_of
 
@@ -44,6 +44,7 @@ def test_usage_is_drawn_by_what_is_asked_for(opening: Opening, people: People) -
     assert len(months) == len(set(months)) == 12
     assert sorted(months) == months
     assert drawn(page)["groups"][0]["chips"][-1] > 0
+    assert of_colour(page, "[data-usage]", "--accent") > 50
     page.get_by_role("link", name="Template", exact=True).click()
     expect(page.locator("nav[aria-label='Usage by'] [aria-current=page]")).to_have_text("Template")
     assert "without a template" in {group["name"] for group in drawn(page)["groups"]}
