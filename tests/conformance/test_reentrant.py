@@ -1,6 +1,8 @@
 """One process runs chunk after chunk, and none of them sees or suffers from another."""
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +84,31 @@ def test_a_crash_costs_the_chunk_it_happened_in(name: str, starter: Starter) -> 
     assert after[0] == after[1]
     assert after[0][0] == 0
     assert after[0][1] != first
+
+
+def test_a_process_that_dies_between_two_runs_costs_none(starter: Starter) -> None:
+    _, first = asked(starter)
+    (worker,) = [pid for pid in descendants(os.getpid()) if inner_pid(pid) == int(first)]
+    os.kill(worker, signal.SIGKILL)
+    while "\nState:\tZ" not in Path(f"/proc/{worker}/status").read_text():
+        time.sleep(0.005)
+    status, second = asked(starter)
+    assert status == 0
+    assert int(second) != int(first)
+    assert asked(starter) == (0, second)
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below one."""
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    below = {int(word) for children_of in listed for word in children_of.read_text().split()}
+    return below.union(*(descendants(child) for child in below))
+
+
+def inner_pid(pid: int) -> int:
+    """What a process is called in its own namespace."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in told.splitlines() if line.startswith("NSpid:")).split()[-1])
 
 
 @pytest.mark.parametrize("name", LEFT)

@@ -117,9 +117,11 @@ class Zygote:
                 continue
             os.set_blocking(1, True)
             if self.setup["reentrant"] and order["entry"] in self.codes:
-                if self.worker is None and self.hire(order):
-                    return order
-                self.lend(order)
+                if not self.gives(order):
+                    if self.hire(order):
+                        return order
+                    self.gives(order)
+                self.lend()
                 continue
             failed, told = os.pipe()
             pid = os.fork()
@@ -168,14 +170,25 @@ class Zygote:
         self.worker = Worker(pid, os.pidfd_open(pid), send, hear)
         return False
 
-    def lend(self, order: dict[str, Any]) -> None:
-        """Have the worker run a chunk: until it says it has, or has ended itself; pass signals on meanwhile."""
+    def gives(self, order: dict[str, Any]) -> bool:
+        """Give the worker an order; says whether there is one that could take it. One that ended while it had nothing
+        to do is buried, and costs no run."""
         worker = self.worker
-        assert worker is not None
+        if worker is None:
+            return False
         try:
             becoming.write_order(worker.orders, order)
-        except BrokenPipeError:  # it is on its way out, and told so below
-            pass
+        except BrokenPipeError:
+            self.bury(worker)
+            return False
+        return True
+
+    def lend(self) -> None:
+        """Until the worker says that it has run its chunk, or has ended itself; pass signals on meanwhile."""
+        worker = self.worker
+        if worker is None:  # it did not come to its first order: a KILL alone ends it so soon
+            self.tell(-signal.SIGKILL, 0, 0, 0)
+            return
         poll = select.poll()
         for descriptor in (self.channel, worker.answers, worker.ended):
             poll.register(descriptor, select.POLLIN)
@@ -190,17 +203,18 @@ class Zygote:
             self.tell(0, int(said[0]), int(said[1]), 0)
             worker.used_us += int(said[0])
         else:
-            self.bury(worker)
+            status, usage = self.bury(worker)
+            used_us = max(0, becoming.used_us(usage) - worker.used_us)
+            self.tell(os.waitstatus_to_exitcode(status), used_us, usage.ru_maxrss, 0)
 
-    def bury(self, worker: Worker) -> None:
-        """The worker ended, or does as its pipe is closed: its last run ended as it did."""
+    def bury(self, worker: Worker) -> tuple[int, resource.struct_rusage]:
+        """The worker ended, or does as its pipe is closed; its status, and what it used."""
         self.worker = None
         _, status, usage = os.wait4(worker.pid, 0)
         for descriptor in (worker.orders, worker.answers, worker.ended):
             os.close(descriptor)
         self.end_all()
-        used_us = max(0, becoming.used_us(usage) - worker.used_us)
-        self.tell(os.waitstatus_to_exitcode(status), used_us, usage.ru_maxrss, 0)
+        return status, usage
 
     def end_all_but(self, worker: int) -> None:
         """KILL to everything in this namespace but its first process, this one and the worker."""
