@@ -35,4 +35,4 @@ def test_a_job_without_attempts_has_none(store: SqlStore) -> None:
 
 
 def test_a_span_has_a_name_for_each_column() -> None:
-    assert Span._fields == ("chunk", "attempt", "runner", "assigned", "started", "ended", "how")
+    assert Span._fields == ("chunk", "attempt", "runner", "assigned", "started", "ended", "how", "ran")

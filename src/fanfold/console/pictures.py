@@ -17,6 +17,9 @@ MOST_CELLS = 16_000
 
 BINS = 40
 POINTS = 240
+UNPLACED = "next in line"
+"""Attempts that wait at a machine for a free runner."""
+
 GOOD, STOPPED = "Succeeded", "Aborted"
 MS = 1000
 
@@ -31,8 +34,9 @@ class _Lane:
 def drawn(spans: Iterable[Span], now: int, start: int | None, end: int | None, columns: int) -> dict[str, Any]:
     """All pictures of a job between two moments (microseconds since 1970; None: from the first to the last).
 
-    Times in the answer are milliseconds after `from`. A bar is [begin, program's begin or -1, end, kind, chunk,
-    attempt], with the kinds 0 succeeded, 1 failed, 2 stopped, 3 under way; a cell is [column, attempts, failed ones].
+    Times in the answer are milliseconds after `from`. A bar is [begin, program's begin or -1, its end or -1, end, kind,
+    chunk, attempt], with the kinds 0 succeeded, 1 failed, 2 stopped, 3 under way; a cell is [column, attempts, failed
+    ones].
     """
     known = [span for span in spans if span.assigned is not None]
     first = min((span.assigned or 0 for span in known), default=now)
@@ -40,7 +44,7 @@ def drawn(spans: Iterable[Span], now: int, start: int | None, end: int | None, c
     begin, until = start if start is not None else first, end if end is not None else max(last, first + MS)
     until = max(until, begin + MS)
     names = sorted({span.runner for span in known})
-    kept = {name: _Lane(name or "no runner") for name in names[:MOST_LANES]}
+    kept = {name: _Lane(name or UNPLACED) for name in names[:MOST_LANES]}
     others = _Lane(f"{len(names) - MOST_LANES} more")
     columns = max(50, min(columns, MOST_CELLS // max(1, min(len(names), MOST_LANES + 1))))
     width = (until - begin) / columns
@@ -55,7 +59,10 @@ def drawn(spans: Iterable[Span], now: int, start: int | None, end: int | None, c
         "last": last // MS,
         "attempts": len(known),
         "columns": columns,
-        "lanes": [{"name": lane.name, "bars": lane.bars, "cells": _flat(lane.cells)} for lane in lanes],
+        "lanes": [
+            {"name": lane.name, "runner": lane.name != UNPLACED, "bars": lane.bars, "cells": _flat(lane.cells)}
+            for lane in lanes
+        ],
         "durations": _durations(known),
         "throughput": _throughput(known, first, last),
     }
@@ -74,7 +81,9 @@ def _draw(lane: _Lane, span: Span, now: int, begin: int, width: float) -> None:
     kind = _kind(span)
     if ended - assigned >= 2 * width:
         program = -1 if span.started is None else (span.started - begin) // MS
-        lane.bars.append([(assigned - begin) // MS, program, (ended - begin) // MS, kind, span.chunk, span.attempt])
+        over = -1 if span.started is None or not span.ran else (min(ended, span.started + span.ran) - begin) // MS
+        times = [(assigned - begin) // MS, program, over, (ended - begin) // MS]
+        lane.bars.append([*times, kind, span.chunk, span.attempt])
         return
     cell = lane.cells.setdefault(max(0, int((assigned - begin) / width)), [0, 0])
     cell[0] += 1

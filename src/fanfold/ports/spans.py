@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 class Span(NamedTuple):
     """One attempt of an app task. Times in microseconds since 1970; None for what has not happened. `how` is its
-    outcome, "" while it is under way."""
+    outcome, "" while it is under way; `ran` for how long its program ran, 0 where that is not known."""
 
     chunk: int
     attempt: int
@@ -17,6 +17,7 @@ class Span(NamedTuple):
     started: int | None
     ended: int | None
     how: str
+    ran: int = 0
 
 
 class Spans(Protocol):

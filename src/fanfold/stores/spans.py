@@ -47,7 +47,7 @@ def _ended(job_id: str, after: tuple[int, int]) -> sa.Select[Any]:
         sa.select(
             *(index, fence, attempts.c.attempt, attempts.c.runner),
             *(_number(column) for column in (attempts.c.assigned_at, attempts.c.started_at, attempts.c.ended_at)),
-            attempts.c.outcome,
+            *(attempts.c.outcome, attempts.c.run_us),
         )
         .where(attempts.c.job_id == job_id, attempts.c.role == Role.APP.value)
         .where(sa.or_(index > after[0], sa.and_(index == after[0], fence > after[1])))
@@ -60,7 +60,7 @@ def _under_way(job_id: str) -> sa.Select[Any]:
     return sa.select(
         *(tasks.c.chunk_index, tasks.c.attempt, tasks.c.runner),
         *(_number(column) for column in (tasks.c.assigned_at, tasks.c.started_at)),
-        *(sa.null(), sa.literal("")),
+        *(sa.null(), sa.literal(""), sa.literal(0)),
     ).where(
         tasks.c.job_id == job_id,
         tasks.c.role == Role.APP.value,

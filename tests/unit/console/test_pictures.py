@@ -19,11 +19,26 @@ def test_long_attempts_are_bars_with_their_parts() -> None:
     found = drawn(spans, 130 * SECOND, None, None, 100)
     (lane,) = found["lanes"]
     assert lane["bars"] == [
-        [0, 500, 10_000, 0, 0, 1],
-        [10_000, 10_500, 20_000, 1, 1, 1],
-        [20_000, 20_500, 30_000, 3, 2, 1],
+        [0, 500, -1, 10_000, 0, 0, 1],
+        [10_000, 10_500, -1, 20_000, 1, 1, 1],
+        [20_000, 20_500, -1, 30_000, 3, 2, 1],
     ]
     assert (found["from"], found["to"]) == (100_000, 130_000)
+
+
+def test_a_bar_tells_when_its_program_was_over() -> None:
+    spans = [
+        a_span(0, 0, 10)._replace(ran=7 * SECOND),
+        a_span(1, 0, 10)._replace(ran=70 * SECOND),
+        a_span(2, 0, 10)._replace(started=None, ran=SECOND),
+    ]
+    (lane,) = drawn(spans, 10 * SECOND, None, None, 100)["lanes"]
+    assert [bar[:4] for bar in lane["bars"]] == [[0, 500, 7500, 10_000], [0, 500, 10_000, 10_000], [0, -1, -1, 10_000]]
+
+
+def test_attempts_that_no_runner_has_yet_are_a_line_of_their_own() -> None:
+    found = drawn([a_span(0, 0, None, "", ""), a_span(1, 0, 2)], 3 * SECOND, None, None, 100)
+    assert [(lane["name"], lane["runner"]) for lane in found["lanes"]] == [("next in line", False), ("local-0", True)]
 
 
 def test_short_attempts_are_counted() -> None:
@@ -42,7 +57,7 @@ def test_a_part_of_the_time_shows_more_of_less() -> None:
     spans = [a_span(index, index, index + 0.9) for index in range(1000)]
     whole, part = drawn(spans, 0, None, None, 100), drawn(spans, 0, 500 * SECOND, 510 * SECOND, 100)
     assert whole["lanes"][0]["bars"] == []
-    assert [bar[4] for bar in part["lanes"][0]["bars"]] == list(range(500, 511))
+    assert [bar[5] for bar in part["lanes"][0]["bars"]] == list(range(500, 511))
 
 
 def test_a_hundred_thousand_attempts_on_many_runners_stay_under_a_megabyte() -> None:

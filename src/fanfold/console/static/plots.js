@@ -20,6 +20,7 @@
       if (!answer.ok) throw new Error(`the server said ${answer.status}`);
       const data = await answer.json();
       timeline.show(data);
+      none(data);
       throughput = plot(throughput, root.querySelector("[data-throughput]"), rates(data.throughput), "time");
       durations = plot(durations, root.querySelector("[data-durations]"), bins(data.durations), "span");
       told(data.durations);
@@ -35,6 +36,12 @@
   const rates = ({ times, good, bad }) => times.length === 1
     ? [[times[0] - .1, times[0], times[0] + .1], [0, good[0], 0], [0, bad[0], 0]] : [times, good, bad];
   const bins = ({ step, good, bad }) => [good.map((_, place) => (place + .5) * step), good.map((number, place) => number + bad[place]), bad];
+
+  function none(data) {
+    root.querySelector("[data-throughput-told]").textContent = data.throughput.times.length ? "" : "No attempt has ended yet.";
+    for (const [name, empty] of [["throughput", !data.throughput.times.length], ["durations", data.durations.median === null]])
+      root.querySelector(`[data-${name}]`).hidden = empty;
+  }
 
   function told({ median, p95, longest }) {
     const span = (s) => window.FanfoldTimeline.span(s * 1000);

@@ -58,7 +58,7 @@ window.FanfoldTimeline = class {
   colours() {
     const style = getComputedStyle(document.documentElement), of = (name) => style.getPropertyValue(name).trim();
     return { ink: of("--ink"), quiet: of("--quiet"), line: of("--line"), accent: of("--accent"), bad: of("--bad"),
-      still: of("--edge"), stage: of("--stage"), sunk: of("--sunk") };
+      still: of("--edge"), stage: of("--stage"), out: of("--series-2"), sunk: of("--sunk") };
   }
 
   draw() {
@@ -83,7 +83,7 @@ window.FanfoldTimeline = class {
       for (const bar of lane.bars) this.bar(pen, colour, bar, y, x);
       pen.restore();
     });
-    this.told.textContent = `${data.attempts.toLocaleString("en")} attempts on ${data.lanes.length} runners, ` +
+    this.told.textContent = `${data.attempts.toLocaleString("en")} attempts on ${data.lanes.filter((lane) => lane.runner).length} runners, ` +
       `${this.range ? "a part of the time" : "all of the time"} is shown. Ctrl and the wheel, or + and −, zoom.`;
   }
 
@@ -118,7 +118,7 @@ window.FanfoldTimeline = class {
     }
   }
 
-  bar(pen, colour, [begin, program, end, kind], y, x) {
+  bar(pen, colour, [begin, program, over, end, kind], y, x) {
     const { LANE } = FanfoldTimeline, left = x(begin), right = Math.max(left + 1, x(end) - .5), top = y + 4, tall = LANE - 8;
     const middle = program < 0 ? right : Math.min(right, x(program));
     pen.fillStyle = colour.stage; pen.fillRect(left, top, middle - left, tall);
@@ -126,6 +126,8 @@ window.FanfoldTimeline = class {
     pen.globalAlpha = kind === 3 ? .6 : 1;
     pen.fillRect(middle, top, right - middle, tall);
     pen.globalAlpha = 1;
+    const done = over < 0 ? right : Math.min(right, x(over));
+    if (right - done > 1) { pen.fillStyle = colour.out; pen.fillRect(done, top, right - done, tall); }
     if (kind === 1 && right - left > 9) {
       pen.strokeStyle = colour.sunk; pen.lineWidth = 1.5; pen.beginPath();
       const mid = (left + right) / 2, height = top + tall / 2;
@@ -139,7 +141,7 @@ window.FanfoldTimeline = class {
     const lane = this.data.lanes[Math.floor((event.offsetY - FanfoldTimeline.TOP) / FanfoldTimeline.LANE)];
     if (!lane || event.offsetX < FanfoldTimeline.LEFT) return null;
     const time = this.at(event) - this.data.from;
-    const bar = lane.bars.find((one) => one[0] <= time && time <= one[2]);
+    const bar = lane.bars.find((one) => one[0] <= time && time <= one[3]);
     if (bar) return { lane, bar };
     const place = Math.floor((time / (this.data.to - this.data.from)) * this.data.columns);
     const cell = lane.cells.find((one) => Math.abs(one[0] - place) <= 1);
@@ -150,18 +152,26 @@ window.FanfoldTimeline = class {
     const found = this.under(event);
     this.box.classList.toggle("hit", Boolean(found?.bar));
     if (!found) { this.tip.hidden = true; return; }
-    const word = ["succeeded", "failed", "stopped", "under way"];
     this.tip.textContent = found.bar
-      ? `chunk ${found.bar[4]}, attempt ${found.bar[5]}: ${word[found.bar[3]]}, ${FanfoldTimeline.span(found.bar[2] - found.bar[0])} on ${found.lane.name}`
+      ? this.parts(found)
       : `${found.cell[1]} attempts, ${found.cell[2]} of them failed; zoom in to see each`;
     this.tip.hidden = false;
     this.tip.style.left = `${Math.min(event.offsetX + 12, this.box.clientWidth - this.tip.offsetWidth - 4)}px`;
     this.tip.style.top = `${event.offsetY + 16}px`;
   }
 
+  parts({ lane, bar: [begin, program, over, end, kind, chunk, attempt] }) {
+    const word = ["succeeded", "failed", "stopped", "under way"], span = FanfoldTimeline.span;
+    const told = [`chunk ${chunk}, attempt ${attempt}: ${word[kind]}`, lane.runner ? `on ${lane.name}` : "waits for a runner"];
+    if (program < 0) return [...told, `${span(end - begin)} so far`].slice(0, kind === 3 ? 3 : 2).join(", ");
+    told.push(`staged in ${span(program - begin)}`, `ran ${span((over < 0 ? end : over) - program)}`);
+    if (over >= 0) told.push(`staged out ${span(end - over)}`);
+    return told.join(", ");
+  }
+
   open(event) {
     const found = this.under(event);
-    if (found?.bar) location.assign(this.tasks + found.bar[4]);
+    if (found?.bar) location.assign(this.tasks + found.bar[5]);
     else if (found) this.zoom(.2, this.at(event));
   }
 };
