@@ -13,6 +13,9 @@ from fanfold.errors import BadInput, Problem
 DEEPEST = 5
 MOST_FIELDS = 300
 LONG = 120
+MISSING = '"{}" is a required property'
+"""What a schema says of an object that lacks a field."""
+
 _SCALARS = ("string", "integer", "number", "boolean")
 
 Texts = Callable[[str], str | None]
@@ -210,4 +213,7 @@ class _Form:
             for problem in self._problems
             if problem.field == name or (whole and problem.field.startswith(f"{name}."))
         ]
+        parent, _, key = name.rpartition(".")
+        if any(problem.field == parent and problem.reason == MISSING.format(key) for problem in self._problems):
+            said.append("is needed")
         return "; ".join(said)

@@ -102,6 +102,11 @@ class UploadService:
             return ""
         return self._public_url + self._signer.link(_path(job.id), self._clock.now() + LINK_LIVES)
 
+    def of(self, job: Job) -> Upload | None:
+        """What was sent for a job, and declared to be complete."""
+        found = self._uploads.find(job.id) if job.data_source.descriptor == FILE else None
+        return found if found is not None and found.completed_at is not None else None
+
     def begin(self, job_id: str, expires: str, signature: str) -> Incoming:
         """Open an upload by its link; an older one for the same job that is still under way ends with Conflict.
 

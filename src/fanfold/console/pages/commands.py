@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from fanfold.console.app import Page
-from fanfold.console.pages.job import found, shown
+from fanfold.console.pages.job import found, input_of, lacks_file, shown
 from fanfold.console.visit import Visit
 from fanfold.errors import BadInput, Problem, Refused
 from fanfold.jobs.access import Right
@@ -23,15 +24,19 @@ MOST_NAME = 200
 def run(visit: Visit) -> Response:
     """Start a draft; what is wrong with it is told above its form."""
     job = found(visit)
+    if lacks := lacks_file(visit, job):
+        return _not_run(visit, job, lacks)
     try:
         visit.services.jobs.run(visit.account, job.id, visit.caller.user_name)
     except Refused as error:
-        problems = getattr(error, "problems", ())
-        return visit.page(
-            "draft_problem.html", 400, error=error.message, problems=problems, tab="", **shown(visit, job)
-        )
+        return _not_run(visit, job, error.message, getattr(error, "problems", ()))
     visit.audited("job.run", job.id)
     return visit.go(f"/jobs/{job.id}", "started")
+
+
+def _not_run(visit: Visit, job: Job, error: str, problems: Sequence[Problem] = ()) -> Response:
+    told = {"error": error, "problems": problems, "tab": ""}
+    return visit.page("draft_problem.html", 400, **told, **input_of(visit, job), **shown(visit, job))
 
 
 def pause(visit: Visit) -> Response:

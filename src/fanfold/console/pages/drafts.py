@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fanfold.console.app import Page
-from fanfold.console.pages.job import found, shown
+from fanfold.console.pages.job import found, lacks_file, shown
 from fanfold.console.places import DESTINATIONS, FIELDS, KINDS, SOURCES, place_texts, place_values
 from fanfold.console.schema_forms import Field, Texts, fields_of, values_of
 from fanfold.console.visit import Visit
@@ -264,6 +264,8 @@ def try_place(visit: Visit) -> Response:
 def plan(visit: Visit) -> Response:
     """What chunks a draft makes, and about how long they take."""
     job = found(visit)
+    if lacks := lacks_file(visit, job):
+        return visit.page("_plan.html", error=lacks, problems=(), plan=None)
     try:
         made, estimate = visit.services.plans.plan(visit.account, job.id)
     except FanfoldError as error:

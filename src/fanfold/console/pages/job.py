@@ -15,7 +15,7 @@ from fanfold.console.views import steps
 from fanfold.console.visit import Visit
 from fanfold.jobs.access import Right
 from fanfold.jobs.lifecycle import ENDED
-from fanfold.jobs.models import Job
+from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.progress import progress_of, waiting_reason
 
 PARTS = {"live": "_job_live.html", "head": "_job_head.html"}
@@ -39,14 +39,23 @@ def shown(visit: Visit, job: Job) -> dict[str, Any]:
     }
 
 
+def input_of(visit: Visit, job: Job) -> dict[str, Any]:
+    """What a draft's page shows of its input: where a file is to be sent, and the one that was."""
+    link = urlsplit(visit.services.uploads.link(job))
+    return {"upload": f"{link.path}?{link.query}", "sent": visit.services.uploads.of(job)}
+
+
+def lacks_file(visit: Visit, job: Job) -> str:
+    """What a person is told where a file is still to be chosen; "" where not."""
+    waits = job.data_source.descriptor == "file" and job.state is JobState.NEW
+    return "The job has no input yet: choose a file first." if waits and not visit.services.uploads.of(job) else ""
+
+
 def job_page(visit: Visit) -> Response:
     """The job at a glance."""
     job = found(visit)
-    link = urlsplit(visit.services.uploads.link(job))
     groups = visit.services.jobs.failures(job) if job.tally.failed else []
-    return visit.page(
-        "job.html", tab="overview", groups=groups, upload=f"{link.path}?{link.query}", **shown(visit, job)
-    )
+    return visit.page("job.html", tab="overview", groups=groups, **input_of(visit, job), **shown(visit, job))
 
 
 async def job_live(visit: Visit) -> Response:
