@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from fanfold.effects import Effects
+from fanfold.jobs.models import TaskState
 from fanfold.server.leading import DEPOSED
 from fanfold.stores.postgres import PostgresStore
 from tests.compat.scene import draft, ended, push, run
@@ -76,6 +77,11 @@ class Cluster:
             return "", 0
         return row or ("", 0)
 
+    def chunks_done(self) -> int:
+        """How many of the latest job's are, by the database."""
+        with closing(PostgresStore(self.url, Effects())) as store:
+            return sum(task.state is TaskState.COMPLETED for task in store.tasks(self.job_id, limit=CHUNKS)[0])
+
     def active(self) -> Server:
         """The process whose orchestrator works."""
         until("an orchestrator works", lambda: self.lease()[0], WITHIN_S)
@@ -124,6 +130,16 @@ def kill_an_api(cluster: Cluster) -> None:
     cluster.api.kill()
     cluster.gone(cluster.api)
     cluster.mend()
+
+
+def freeze_an_api(cluster: Cluster) -> None:
+    """The work goes on without it; it answers again when it wakes."""
+    before = cluster.chunks_done()
+    os.kill(cluster.api.pid, signal.SIGSTOP)
+    try:
+        until("work goes on without it", lambda: cluster.chunks_done() > before, WITHIN_S)
+    finally:
+        os.kill(cluster.api.pid, signal.SIGCONT)
 
 
 def end_all_connections(cluster: Cluster) -> None:

@@ -25,6 +25,8 @@ from tests.faults.hurt_cluster import (
     Cluster,
     completed_in_spite_of,
     end_all_connections,
+    freeze_an_api,
+    freeze_the_active,
     kill_an_api,
     kill_the_active,
     restart_the_database,
@@ -94,6 +96,12 @@ def freeze_a_node(cluster: Whole) -> None:
     cluster.freeze(number)
 
 
+def freeze_the_head(cluster: Whole) -> None:
+    """Until the job is done: it knows the nodes and finds places for workers, but what works goes on without it."""
+    cluster.lost_at = time.time()
+    cluster.freeze(0)
+
+
 def kill_the_head(cluster: Whole) -> None:
     """An operator starts it again at the same address, and with it the nodes, which do not outlive it."""
     for number in range(NODES):
@@ -121,11 +129,14 @@ class Fault:
 
 FAULTS = [
     Fault("kill -9 of the active orchestrator", kill_the_active, TAKE_OVER_S),
+    Fault("SIGSTOP of the active orchestrator", freeze_the_active, TAKE_OVER_S),
     Fault("kill -9 of an API process", kill_an_api),
+    Fault("SIGSTOP of an API process", freeze_an_api),
     Fault("all connections of the database ended", end_all_connections),
     Fault("PostgreSQL restarted", restart_the_database),
     Fault("kill -9 of a Ray node with running tasks", kill_a_node, LOST_S, tasks=True),
     Fault("SIGSTOP of a Ray node with running tasks", freeze_a_node, FROZEN_S, tasks=True),
+    Fault("SIGSTOP of the Ray head", freeze_the_head, FROZEN_S, tasks=True),
     Fault("Ray head and nodes killed and started again", kill_the_head),
 ]
 SHORTLY = Fault("S3 endpoint away for 4 s", partial(take_the_storage_away, seconds=4.0))
@@ -135,11 +146,7 @@ LONG = Fault(f"S3 endpoint away for {AWAY_S:g} s", partial(take_the_storage_away
 def suffered(cluster: Whole, fault: Fault) -> float | None:
     """A job that completes all the same; the seconds of the take-over where something was to be taken over."""
     took_s = completed_in_spite_of(cluster, fault.do)
-    if fault.tasks:
-        took_s = cluster.ran_again_after()
-    if took_s is not None and fault.within_s is not None:
-        assert took_s < promised(fault.within_s), fault.name
-    return took_s
+    return cluster.ran_again_after() if fault.tasks else took_s
 
 
 @contextmanager
@@ -161,16 +168,22 @@ def test_each_fault_once(tmp_path: Path) -> None:
         for fault in (*FAULTS, SHORTLY):
             took_s = suffered(cluster, fault)
             print(f"{fault.name}: {'' if took_s is None else f'{took_s:.1f} s'}", flush=True)
+            if took_s is not None and fault.within_s is not None:
+                assert took_s < promised(fault.within_s), fault.name
 
 
 @pytest.mark.heavy
 @pytest.mark.timeout(7200)
 def test_each_fault_again_and_again(tmp_path: Path) -> None:
+    late = []
     with hurt(tmp_path) as cluster:
-        print("\n| fault | runs that completed, each chunk merged once | taken over after, median | at most |")
-        print("| :-- | --: | --: | --: |")
+        print("\n| fault | runs that completed, each chunk merged once | taken over after, median | at most | target |")
+        print("| :-- | --: | --: | --: | --: |")
         for fault in (*FAULTS, LONG):
             took = [suffered(cluster, fault) for _ in range(RUNS)]
             times = sorted(took_s for took_s in took if took_s is not None)
             told = f"{median(times):.1f} s | {times[-1]:.1f} s" if times else " | "
-            print(f"| {fault.name} | {len(took)} of {RUNS} | {told} |", flush=True)
+            within_s = fault.within_s or 0.0
+            print(f"| {fault.name} | {RUNS} of {RUNS} | {told} | {f'{within_s:g} s' if within_s else ''} |", flush=True)
+            late += [f"{fault.name}: {took_s:.1f} s" for took_s in times if within_s and took_s >= within_s]
+    assert not late
