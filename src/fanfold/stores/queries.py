@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fanfold.jobs.lifecycle import ACTIVE
-from fanfold.jobs.models import JobState, Role, TaskKey, TaskState
+from fanfold.jobs.models import AttemptKey, JobState, Role, TaskKey, TaskState
 from fanfold.jobs.money import ZERO
 from fanfold.jobs.task_lifecycle import CLAIMED, OPEN
 from fanfold.ports.store import Finished, JobFilter
@@ -167,10 +167,35 @@ def end_attempt() -> sa.Update:
     return sa.update(tasks).where(*_is_attempt()).values(**values)
 
 
+def alike(attempt_keys: Iterable[AttemptKey], most: int) -> Iterator[tuple[dict[int, AttemptKey], dict[str, Any]]]:
+    """Attempts that one `renew` can name, at most so many: by their chunks' indexes, and the values that name them."""
+    found: dict[tuple[str, str, int], dict[int, AttemptKey]] = {}
+    for attempt in attempt_keys:
+        names = attempt.task.job_id, attempt.task.role.value, attempt.fence
+        found.setdefault(names, {})[attempt.task.index] = attempt
+    for (job_id, role, fence), by_index in found.items():
+        indexes = list(by_index)
+        for start in range(0, len(indexes), most):
+            some = indexes[start : start + most]
+            values = {"of_job": job_id, "of_role": role, "of_fence": fence, "of_indexes": some}
+            yield {index: by_index[index] for index in some}, values
+
+
 @cache
 def renew() -> sa.Update:
-    """Extend the lease of an attempt to :lease."""
-    return sa.update(tasks).where(*_is_attempt()).values(lease_until=_time("lease"))
+    """Extend the leases of the attempts :of_indexes of a job, all of one role and fence, to :lease; tells of whom."""
+    return (
+        sa.update(tasks)
+        .where(
+            tasks.c.job_id == sa.bindparam("of_job"),
+            tasks.c.role == sa.bindparam("of_role"),
+            tasks.c.fence == sa.bindparam("of_fence"),
+            tasks.c.chunk_index.in_(sa.bindparam("of_indexes", expanding=True)),
+            tasks.c.state.in_(_CLAIMED),
+        )
+        .values(lease_until=_time("lease"))
+        .returning(tasks.c.chunk_index)
+    )
 
 
 @cache

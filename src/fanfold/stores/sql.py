@@ -162,12 +162,11 @@ class SqlStore(Reusing):
 
     def renew(self, attempt_keys: Sequence[AttemptKey], lease_until: datetime) -> set[AttemptKey]:
         """See `ports.store`."""
-        refused = set()
+        refused = set(attempt_keys)
         with self.database.writing("renew") as connection:
-            for attempt in attempt_keys:
-                done = connection.execute(queries.renew(), attempt_values(attempt) | {"lease": lease_until})
-                if done.rowcount != 1:
-                    refused.add(attempt)
+            for alike, values in queries.alike(attempt_keys, BATCH):
+                renewed = connection.execute(queries.renew(), values | {"lease": lease_until}).scalars()
+                refused -= {alike[index] for index in renewed}
         return refused
 
     def expired(self, now: datetime, limit: int) -> list[Task]:
