@@ -53,7 +53,7 @@ PATHS = {
         "/apps/{app}",
     ],
     "kept": ["/secrets", "/keys", "/cache", "/wallet", "/wallet?by=template", "/wallet?by=account"],
-    "run": ["/people", "/audit", "/system", "/nowhere"],
+    "run": ["/people", "/audit", "/system", "/settings", "/nowhere"],
 }
 
 

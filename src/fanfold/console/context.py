@@ -132,6 +132,17 @@ class Shapes:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the server as administrators see it: "set" or "" stands for the value of a secret one. `usual`:
+    whether it is the default."""
+
+    name: str
+    value: str
+    what: str
+    usual: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything a page may ask."""
 
@@ -139,3 +150,4 @@ class Desk:
     sessions: Sessions
     shapes: Shapes
     spans: Spans
+    settings: tuple[Setting, ...]

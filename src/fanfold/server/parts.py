@@ -161,7 +161,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
     metrics = _metrics(core, executor)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
     app, console = _doors(settings, url, services, metrics)
-    links = add_console(console, services, database, keys)
+    links = add_console(console, services, database, keys, settings)
     return ServerParts(core, app, first_start, _courier(core, webhooks, metrics), sealer.mask, links.make)
 
 

@@ -134,6 +134,13 @@ def system(visit: Visit) -> Response:
     )
 
 
+def settings(visit: Visit) -> Response:
+    """The caller's own choices, and for administrators what the server was started with."""
+    account = visit.services.access.administration.account(visit.account)
+    shown = visit.desk.settings if visit.caller.may(Right.ADMINISTER) else ()
+    return visit.page("settings.html", account=account, settings=shown, release=__version__)
+
+
 def _is_own(visit: Visit, job_id: str) -> bool:
     try:
         visit.services.jobs.get(visit.account, job_id)
@@ -152,4 +159,5 @@ PAGES = [
     Page("/people/accounts/{account_id}", change_account, _ADMINISTER, "POST"),
     Page("/audit", audit),
     Page("/system", system),
+    Page("/settings", settings),
 ]
