@@ -124,9 +124,11 @@ def test_light_and_dark_are_chosen_and_kept(opening: Opening, people: People) ->
     light = page.evaluate(paper)
     page.get_by_role("button", name="dark").click()
     page.locator("html[data-theme=dark]").wait_for()
+    page.wait_for_load_state()
     assert page.evaluate(paper) != light
     page.goto("/console/apps")
     assert page.evaluate(paper) != light
     page.get_by_role("button", name="light").click()
     page.locator("html[data-theme=light]").wait_for()
+    page.wait_for_load_state()
     assert page.evaluate(paper) == light
