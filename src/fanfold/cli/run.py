@@ -101,7 +101,9 @@ def _carried_out(wish: Wish) -> int:
     from fanfold.settings import Settings
 
     try:
-        begin(Settings.load(environment=os.environ, slots=wish.slots).slots, Effects())  # they load while this does
+        settings = Settings.load(environment=os.environ, slots=wish.slots)
+        if settings.executor == "local":
+            begin(settings.slots, Effects())  # they load while this process does
         from fanfold.cli.local_run import carry_out
 
         return int(carry_out(wish))
