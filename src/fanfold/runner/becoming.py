@@ -28,18 +28,52 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = tuple(range(1, signal.NSIG))
 
 
-def run_as_main(code: types.CodeType, order: dict[str, Any]) -> NoReturn:
+class Loaded:
+    """The modules that are there before a program begins. A look at each copies the memory it lies in where that is
+    shared with the process that was forked, so it is taken before the fork, or, over what is known `earlier`, not anew.
+    """
+
+    def __init__(self, earlier: Loaded | None = None) -> None:
+        self.names = frozenset(sys.modules)
+        self.last = next(reversed(sys.modules))
+        names = list(sys.modules) if earlier is None else earlier.since()
+        self.libraries: bool = has_libraries(names) or (earlier is not None and earlier.libraries)
+
+    def since(self) -> list[str]:
+        """The names of those that came later, in their order."""
+        later = []
+        for name in reversed(sys.modules):
+            if name == self.last:
+                break
+            if name not in self.names:
+                later.append(name)
+        return later[::-1]
+
+
+def has_libraries(names: list[str]) -> bool:
+    """Whether one of these modules is in C, and not Python's own."""
+    files = [getattr(sys.modules.get(name), "__file__", None) or "" for name in names]
+    return any(file.endswith(".so") and "-packages" in file for file in files)
+
+
+def run_as_main(code: types.CodeType, order: dict[str, Any], before: Loaded) -> NoReturn:
     """Execute the entry point as a fresh interpreter would, and end as it would."""
-    before = set(sys.modules)
     main = set_up(order)
     finish(ended_by(code, main), main, before)
 
 
+def set_environment(env: dict[str, str]) -> None:
+    """Make it the environment; what is there already is left alone, for most of it is the same from run to run."""
+    for name in [name for name in os.environ if name not in env]:
+        del os.environ[name]
+    for name, value in env.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
 def set_up(order: dict[str, Any]) -> types.ModuleType:
-    """What a fresh interpreter would have; its `__main__`."""
+    """What a fresh interpreter would have, but for its environment; its `__main__`."""
     entry = order["entry"]
-    os.environ.clear()
-    os.environ.update(order["env"])
     sys.argv[:] = order["argv"][order["argv"].index(entry) :]
     sys.orig_argv[:] = order["argv"]
     if has_script_folder():
@@ -124,7 +158,7 @@ def without_this_file(err: BaseException) -> types.TracebackType | None:
     return frame
 
 
-def finish(status: int, main: types.ModuleType, before: set[str]) -> NoReturn:
+def finish(status: int, main: types.ModuleType, before: Loaded) -> NoReturn:
     """What the end of an interpreter does: wait for threads, run exit handlers, flush, let go of what modules hold."""
     threading = sys.modules.get("threading")
     if threading is not None:
@@ -137,13 +171,16 @@ def finish(status: int, main: types.ModuleType, before: set[str]) -> NoReturn:
     if threading is not None:
         vars(threading)["excepthook"] = no_hook  # a daemon thread must not complain about what it finds gone
     let_go(main.__dict__)
-    for name in [name for name in sys.modules if name not in before]:
+    later = before.since()
+    libraries = before.libraries or has_libraries(later)
+    for name in later:
         module = sys.modules.pop(name, None)
         if isinstance(module, types.ModuleType) and getattr(module, "__file__", None):
             let_go(module.__dict__)
     gc.collect()
     good = flushed(sys.stdout) & flushed(sys.stderr) & good
-    flush_libraries()
+    if libraries:
+        flush_libraries()
     if status == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
@@ -156,11 +193,9 @@ def no_hook(_: object) -> None:
 
 def flush_libraries() -> None:
     """What libraries in C have printed into buffers of their own."""
-    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-    if any(file.endswith(".so") and "-packages" in file for file in files):
-        import ctypes
+    import ctypes
 
-        ctypes.CDLL(None).fflush(None)
+    ctypes.CDLL(None).fflush(None)
 
 
 def let_go(names: dict[str, Any]) -> None:
@@ -181,10 +216,12 @@ def flushed(stream: IO[str] | None) -> bool:
 
 
 class Repeating:
-    """Runs one program again and again; `orders` and `answers` are pipes from and to its zygote."""
+    """Runs one program again and again; `pipes` bring orders from its zygote and answers to it."""
 
-    def __init__(self, code: types.CodeType, orders: int, answers: int, memory_bytes: int) -> None:
+    def __init__(self, code: types.CodeType, pipes: tuple[int, int], memory_bytes: int, loaded: Loaded) -> None:
         self.code = code
+        orders, answers = pipes
+        self.loaded = loaded
         self.orders = orders
         self.answers = answers
         self.memory_kib = memory_bytes // 1024
@@ -211,7 +248,8 @@ class Repeating:
         """One run; returns where it left nothing behind."""
         os.chdir(order["cwd"])
         sys.path[:] = self.path
-        before = set(sys.modules)
+        before = Loaded(self.loaded)
+        set_environment(order["env"])
         main = set_up(order)
         with warnings.catch_warnings():
             status = ended_by(self.code, main)

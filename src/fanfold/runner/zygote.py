@@ -64,6 +64,7 @@ class Zygote:
         self.prepared_us = 0
         self.pipes: tuple[int, int] | None = None
         self.worker: Worker | None = None
+        self.loaded = becoming.Loaded()
 
     def order(self) -> dict[str, Any] | None:
         """The next order; None when the runner is gone."""
@@ -86,6 +87,7 @@ class Zygote:
         fresh_signals()
         if self.setup["entry"] and not self.warmed():
             self.codes.clear()
+        self.loaded = becoming.Loaded()
         gc.collect()
         gc.freeze()
         self.prepared_us = becoming.used_us(resource.getrusage(resource.RUSAGE_SELF))  # counted to the first program
@@ -123,6 +125,8 @@ class Zygote:
                     self.gives(order)
                 self.lend()
                 continue
+            if order["entry"] in self.codes:  # here, since a fork would copy all that it lies in
+                becoming.set_environment(order["env"])
             failed, told = os.pipe()
             pid = os.fork()
             if pid == 0:
@@ -382,6 +386,8 @@ if __name__ == "__main__":
     _zygote.prepare()
     _order = _zygote.serve()
     if _order is not None and _zygote.pipes:
-        becoming.Repeating(_zygote.codes[_order["entry"]], *_zygote.pipes, _zygote.setup["memory"]).serve()
+        becoming.Repeating(
+            _zygote.codes[_order["entry"]], _zygote.pipes, _zygote.setup["memory"], _zygote.loaded
+        ).serve()
     if _order is not None:
-        becoming.run_as_main(_zygote.codes[_order["entry"]], _order)
+        becoming.run_as_main(_zygote.codes[_order["entry"]], _order, _zygote.loaded)
