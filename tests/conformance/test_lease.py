@@ -78,6 +78,20 @@ def test_the_first_leads_at_once_and_tells_the_others(processes: Processes) -> N
     assert second.stands().holder == first.stands().holder != ""
 
 
+def test_a_look_that_breaks_is_not_the_last(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = processes.another()
+    turn, broken = one.turn, iter([RuntimeError("a defect")])
+
+    def breaks_at_first() -> float:
+        for defect in broken:
+            raise defect
+        return turn()
+
+    monkeypatch.setattr(one, "turn", breaks_at_first)
+    one.start()
+    assert one.await_lead()
+
+
 def test_one_that_beats_is_never_replaced(processes: Processes) -> None:
     first, second = processes.another(), processes.another()
     first.turn()

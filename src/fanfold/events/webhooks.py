@@ -101,6 +101,8 @@ class Courier:
                 wait_s = self.turn()
             except (Unavailable, OutOfSpace) as err:
                 log.warning("webhooks wait for the store", why=str(err))
+            except Exception:  # a defect: where nobody looks any more, nobody is told anything
+                log.exception("a look for what webhooks are to be told broke")
             if self._signal.wait(wait_s) and not self._stopping:
                 self._signal.pause(GATHER_S)
 

@@ -168,6 +168,9 @@ class Leadership:
                 log.warning("the orchestrators' lease cannot be seen: %s", err)
                 self._missed()
                 wait_s = LOOK_EVERY_S
+            except Exception:  # a defect: who looks no more neither leads nor takes over
+                log.exception("a look at the orchestrators' lease broke")
+                wait_s = LOOK_EVERY_S
             self._woken.wait(wait_s)
             self._woken.clear()
 
