@@ -69,6 +69,8 @@ class AtOnce:
         self._clock, self._wake = clock, wake
         self._reports: deque[Report] = deque()
 
+    def take_over(self) -> None: ...
+
     def capacity(self) -> Capacity:
         return Capacity(SLOTS, 10**6, Device(SLOTS, 1 << 40))
 

@@ -163,7 +163,9 @@ def wire(
         clock=clock,
         wake=wake,
         space=space,
-        thread=threading.Thread(target=run_leading, args=(lead, scheduler), name="fanfold-scheduler", daemon=True),
+        thread=threading.Thread(
+            target=run_leading, args=(lead, scheduler, executor.take_over), name="fanfold-scheduler", daemon=True
+        ),
         workers=workers,
         images=platforms.images,
         unisolated=bubblewrap.problem() if settings.isolation == "auto" and settings.executor == "local" else "",
@@ -231,8 +233,8 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
     """Workers on a cluster; each sees for itself whether there can be a sandbox on its node."""
     own = settings.storage and settings.ray_node_folder  # without a bucket, nodes have the state folder in common
     node_folder = Path(own) if own else settings.state
-    from fanfold.executors.ray import RayPlace  # with what they need 20 ms, for those alone who have a cluster
-    from fanfold.executors.ray_cluster import TrialCluster
+    from fanfold.executors.ray_cluster import TrialCluster  # with what it needs 20 ms, for those who have a cluster
+    from fanfold.executors.ray_placing import RayPlace
 
     trial = TrialCluster(state_home() / "cluster", effects)
     place = RayPlace(
@@ -244,6 +246,7 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         region_label=settings.ray_region_label,
         isolation=settings.isolation,
         storage=(storage_of(settings, RUNNER_PATIENCE_S), node_folder),
+        stands_by=bool(settings.database),
     )
     rules = rules_of(replace(settings, isolation="off"))
     executor_class = load(EXECUTORS, "ray", "executor")

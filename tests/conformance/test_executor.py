@@ -122,7 +122,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 def on_ray(request: pytest.FixtureRequest, place: Path) -> Bench:
     """On the cluster that all tests share, in a namespace of its own."""
-    from fanfold.executors.ray import RayPlace
+    from fanfold.executors.ray_placing import RayPlace
 
     cluster: TrialCluster = request.getfixturevalue("ray_cluster")
     return Bench("ray", place, place=RayPlace(cluster.address, place.name, str(cluster.token_file)))

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fanfold.executors.ray import RayPlace
 from fanfold.executors.ray_cluster import TrialCluster
+from fanfold.executors.ray_placing import RayPlace
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.timeout(240)]
 EARLIER = """
 import sys
 from pathlib import Path
-from fanfold.executors.ray import RayPlace
+from fanfold.executors.ray_placing import RayPlace
 from tests.conformance.test_executor import Bench
 
 place, address, token, serverless_s, script = sys.argv[1:]
@@ -73,6 +74,18 @@ def test_what_runs_outlives_its_server_and_is_heard_by_the_next_one(place: RayPl
         assert outcome.attempt == attempt
     finally:
         bench.close()
+
+
+def test_who_stands_by_leaves_workers_alone_until_it_takes_over(place: RayPlace, tmp_path: Path, bench: Bench) -> None:
+    order = bench.order(FOR_EVER, timeout_s=600.0)
+    bench.started(order)
+    second = Bench("ray", tmp_path / "second", place=replace(place, stands_by=True))
+    try:
+        assert second.executor.alive() == []
+        second.executor.take_over()
+        second.until(lambda: second.executor.alive() == [order.attempt])
+    finally:
+        second.close()
 
 
 def test_a_worker_without_a_server_ends_its_programs_and_itself(place: RayPlace, tmp_path: Path, bench: Bench) -> None:

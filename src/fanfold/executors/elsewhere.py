@@ -27,6 +27,9 @@ class Elsewhere:
         self._told = told
         self._own = own
 
+    def take_over(self) -> None:
+        """See `ports.executor`; there is nothing."""
+
     def capacity(self) -> Capacity:
         """See `ports.executor`."""
         told = self._told()

@@ -90,6 +90,9 @@ class LocalExecutor:
 
     # ---- the port; called from any thread
 
+    def take_over(self) -> None:
+        """See `ports.executor`; runners end with their server."""
+
     def capacity(self) -> Capacity:
         """See `ports.executor`."""
         if self._broken is not None:

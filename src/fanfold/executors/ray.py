@@ -19,19 +19,17 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 from fanfold.effects import Effects
 from fanfold.errors import Broken, MissingPart
 from fanfold.executors.ray_crew import Crew, RayWorker
 from fanfold.executors.ray_frames import Header, frame, split
-from fanfold.executors.ray_placing import options_of, parallel, place_of
+from fanfold.executors.ray_placing import RayPlace, options_of, parallel, place_of
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking, largest
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
-from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder
 from fanfold.ports.platform import Rules
@@ -48,23 +46,6 @@ LOOK_S = 0.1
 QUEUED_PER_SLOT = 64
 _KEPT = ("PATH", "LANG", "HOME", "TMPDIR", "SSL_CERT_FILE")
 """What the bridge knows of the server's environment besides Ray's own variables."""
-
-
-@dataclass(frozen=True, slots=True)
-class RayPlace:
-    """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
-    ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
-    where job data is at rest, with a node's own folder for it. A worker that hears nothing of its server for
-    `serverless_s` ends its work."""
-
-    address: str = "auto"
-    namespace: str = "fanfold"
-    token_file: str = ""
-    region_label: str = "ray.io/region"
-    isolation: str = "off"
-    auth: str = "token"
-    serverless_s: float = 10.0
-    storage: tuple[BlobPlace, Path] | None = None
 
 
 class RayExecutor:
@@ -102,6 +83,7 @@ class RayExecutor:
         self._draining = self._closed = False
         self._broken: Exception | None = None
         self._connected = threading.Event()
+        self._leads, self._surveyed = not self._place.stands_by, False
         self._selector = selectors.DefaultSelector()
         self._nudge_in, self._nudge_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
@@ -110,9 +92,16 @@ class RayExecutor:
         self._buffer = b""
         self._thread = threading.Thread(target=self._serve, name="fanfold-ray-executor", daemon=True)
         self._thread.start()
-        self._connected.wait(CONNECT_S)
+        if self._leads:
+            self._connected.wait(CONNECT_S)
 
     # ---- the port; called from any thread
+
+    def take_over(self) -> None:
+        """See `ports.executor`; waits at most CONNECT_S for what an earlier process left."""
+        self._leads = True
+        self._nudge()
+        self._connected.wait(CONNECT_S)
 
     def capacity(self) -> Capacity:
         """See `ports.executor`."""
@@ -166,6 +155,7 @@ class RayExecutor:
     def drain(self) -> None:
         """See `ports.executor`."""
         self._draining = True
+        self._connected.set()
         with self._lock:
             now = self._clock.now()
             self._reports.extend(GivenBack(order.attempt, now) for order in self._waiting)
@@ -212,6 +202,9 @@ class RayExecutor:
         now = self._clock.monotonic()
         if self._bridge is None and now >= self._bridge_at:
             self._build_bridge()
+        if self._leads and not self._surveyed and self._bridge is not None:
+            self._surveyed = True
+            self._say({"do": "survey", "worker": ""})
         self._receive(LOOK_S)
         self._pass_on_cancels()
         with self._lock:
@@ -243,7 +236,7 @@ class RayExecutor:
         command = [*BRIDGE, str(theirs.fileno()), config]
         self._bridge = self._effects.spawn(command, environment, None, None, keep=(theirs.fileno(),))
         theirs.close()
-        self._buffer = b""
+        self._buffer, self._surveyed = b"", False
         self._selector.register(self._channel, selectors.EVENT_READ, self._channel)
 
     def _end_bridge(self) -> None:
@@ -271,8 +264,8 @@ class RayExecutor:
 
     def _note(self, header: Header, body: bytes) -> None:
         match header["is"]:
-            case "connected":
-                self._find(header["found"])
+            case "found":
+                self._find(header["workers"])
             case "nodes":
                 with self._lock:
                     self._trouble = ""
@@ -281,7 +274,8 @@ class RayExecutor:
             case "broken":
                 with self._lock:
                     self._trouble = f"cannot be used: {header['why']}"
-                self._connected.set()
+                if self._leads:
+                    self._connected.set()
             case "lost":
                 self._lose(self._crew.get(header["worker"]), header["why"])
             case "ready":

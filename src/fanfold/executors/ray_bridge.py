@@ -43,11 +43,8 @@ class Bridge:
         self._worker = ray.remote(load(WORKER, "worker", "part of a node"))
 
     async def serve(self) -> None:
-        """Connect, tell which workers of an earlier bridge are there, and hand on messages."""
+        """Connect and hand on messages."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
-        found = await asyncio.to_thread(ray.util.list_named_actors)
-        self._say({"is": "connected", "found": found})
-        self._do(self._tell_nodes())
         try:
             while True:
                 header_bytes, body_bytes = sizes(await reader.readexactly(HEAD_BYTES))
@@ -67,6 +64,8 @@ class Bridge:
     def _obey(self, header: Header, body: bytes) -> None:
         name = header["worker"]
         match header["do"]:
+            case "survey":
+                self._do(self._survey())
             case "hire":
                 self._listening[name] = asyncio.ensure_future(self._hire(name, header))
             case "find":
@@ -77,6 +76,11 @@ class Bridge:
                 self._do(self._dismiss(name, header["within_s"]))
             case "kill":
                 self._do(self._kill(name, "it was ended"))
+
+    async def _survey(self) -> None:
+        """Tell which workers of an earlier bridge are there, and from then on which nodes."""
+        self._say({"is": "found", "workers": await asyncio.to_thread(ray.util.list_named_actors)})
+        await self._tell_nodes()
 
     async def _tell_nodes(self) -> None:
         """Tell again and again which nodes there are; a head that does not answer is waited for."""

@@ -1,19 +1,41 @@
-"""What a Ray cluster has and how a worker asks Ray for its part of it. Pure: nodes in, numbers and options out."""
+"""Which Ray cluster, what it has, and how a worker asks Ray for its part of it. Pure: nodes in, numbers and options
+out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.needs import Need, Place, allows, holds, suits
+from fanfold.ports.blobs import BlobPlace
 
 MOST_SLOTS = 4
 """A worker runs at most so many programs at a time, and takes at most half a node where it runs more than one."""
 
 ACCELERATOR = "accelerator_type:"
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
+
+
+@dataclass(frozen=True, slots=True)
+class RayPlace:
+    """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
+    ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
+    where job data is at rest, with a node's own folder for it. A worker that hears nothing of its server for
+    `serverless_s` ends its work. Who `stands_by` leaves workers to the server that leads, until it takes over."""
+
+    address: str = "auto"
+    namespace: str = "fanfold"
+    token_file: str = ""
+    region_label: str = "ray.io/region"
+    isolation: str = "off"
+    auth: str = "token"
+    serverless_s: float = 10.0
+    storage: tuple[BlobPlace, Path] | None = None
+    stands_by: bool = False
 
 
 def place_of(node: Mapping[str, Any], region_label: str) -> Place:

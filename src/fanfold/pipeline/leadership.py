@@ -217,9 +217,10 @@ class Leadership:
 Lead = Sole | Leadership
 
 
-def run_leading(lead: Lead, scheduler: Scheduler) -> None:
+def run_leading(lead: Lead, scheduler: Scheduler, take_over: Callable[[], None]) -> None:
     """Wait for the lead, then have the scheduler work until it is stopped, or this process deposed."""
     if lead.await_lead():
+        take_over()
         scheduler.run()
         if isinstance(scheduler.broken, Deposed):
             lead.deposed()

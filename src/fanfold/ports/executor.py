@@ -119,6 +119,10 @@ class Offer:
 class Executor(Protocol):
     """Runs orders. Every order gets exactly one Outcome, unless its runner or the executor dies."""
 
+    def take_over(self) -> None:
+        """This process leads from now on: hear of what an earlier one left running. Called before the first order; may
+        wait some seconds."""
+
     def capacity(self) -> Capacity:
         """What is there now."""
 
