@@ -48,6 +48,8 @@ KINDS = {
     "warm": "Fanfold, warm runners",
 }
 TARGETS = {"cold": 1.0, "warm": 3.0}
+WHERE = "## Where the processor goes"
+"""What stands on the page from there on is written by hand, and stays."""
 
 
 def plain(cluster: TrialCluster, work: Path, tasks: int) -> float:
@@ -162,7 +164,7 @@ def main() -> None:
     text = page(measured(tasks, rounds, console), tasks)
     console.print(text, markup=False)
     if not wish.quick:
-        PAGE.write_text(text)
+        PAGE.write_text(text + "\n" + WHERE + PAGE.read_text().partition(WHERE)[2])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ from fanfold.runner import messages
 from fanfold.signals import ThreadSignal
 
 LOOK_EVERY_S = 0.5
-GATHER_S = 0.005
+GATHER_S, GATHER_AHEAD_S = 0.005, 0.05
+"""How long what is to be said is gathered: an answer costs as much as a short program. Longer where more orders wait
+here than run, so that nothing stands still meanwhile."""
+
 COUNT_BYTES = 8
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 """By these a program is told which cards are its own."""
@@ -50,6 +53,7 @@ class Worker:
             rules=replace(rules, isolation="on" if walled else "off"),
             post=Post(name, storage=config["storage"] and messages.storage_of(config["storage"])),
         )
+        self._slots: int = config["slots"]
         self._cards = {key: os.environ[key] for key in GPU_VARIABLES if config["gpus"] and key in os.environ}
         self._lock = threading.Lock()
         self._unheard: list[tuple[int, Report]] = []
@@ -83,7 +87,8 @@ class Worker:
             self._unheard = [item for item in self._unheard if item[0] > acknowledged]
             waiting = bool(self._unheard)
         if not waiting and self._wake.wait(wait_s):
-            self._wake.pause(GATHER_S)
+            ahead = len(self._executor.alive()) > 2 * self._slots
+            self._wake.pause(GATHER_AHEAD_S if ahead else GATHER_S)
         self._asked_at = time.monotonic()
         return self._said()
 
