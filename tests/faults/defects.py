@@ -41,8 +41,8 @@ NO_FENCE = Defect(
     (
         Change(
             "stores/queries.py",
-            'tasks.c.fence == sa.bindparam("of_fence")',
-            'tasks.c.fence >= sa.bindparam("of_fence")',
+            '        tasks.c.fence == sa.bindparam("of_fence"),\n        tasks.c.state.in_(_CLAIMED),\n    ]',
+            '        tasks.c.fence >= sa.bindparam("of_fence"),\n        tasks.c.state.in_(_CLAIMED),\n    ]',
         ),
         Change("pipeline/feeder.py", "if task.fence != attempt.fence or task.state not in", "if task.state not in"),
     ),
@@ -147,8 +147,8 @@ LATE_REAPER = Defect(
         ),
         Change(
             "stores/queries.py",
-            "    return sa.update(tasks).where(*_is_attempt()).values(**values)\n\n\n@cache\ndef renew()",
-            "    return sa.update(tasks).where(*_is_attempt()[:3]).values(**values)\n\n\n@cache\ndef renew()",
+            "    return sa.update(tasks).where(*_is_attempt()).values(**values)\n\n\ndef alike(",
+            "    return sa.update(tasks).where(*_is_attempt()[:3]).values(**values)\n\n\ndef alike(",
         ),
     ),
     "Violation",
