@@ -2,7 +2,8 @@
 
     python benchmarks/cluster.py --tasks 10000 --rounds 3
 
-Writes docs/benchmarks-cluster.md; with --quick 500 tasks are run once and nothing is written.
+Writes docs/benchmarks-cluster.md; with --quick 500 tasks are run once and nothing is written. With --large 100000 one
+job of so many tasks is run and watched: the server's memory, and how long what its page shows takes to be told.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fanbench.home import BENCHMARKS
 from fanbench.report import table
-from fanbench.service import JOBS, Caller, serving
+from fanbench.service import JOBS, Caller, Server, serving
 from rich.console import Console
 
 from fanfold.effects import Effects
@@ -28,6 +30,9 @@ from fanfold.executors.ray_cluster import TrialCluster, environment_of
 
 PAGE = BENCHMARKS.parent / "docs" / "benchmarks-cluster.md"
 PEER = BENCHMARKS / "fanbench" / "peers" / "plain_ray.py"
+POLL_S = 0.1
+"""To ask more often would take from what is measured."""
+
 NODES, CORES, MEMORY_BYTES = 3, 1, 4 * 1024**3
 SCRIPT = """import os
 
@@ -65,10 +70,7 @@ def plain(cluster: TrialCluster, work: Path, tasks: int) -> float:
 
 def ours(cluster: TrialCluster, work: Path, tasks: int, warm: str) -> float:
     """Tasks a second of a job: from its first chunk given out to the last result committed."""
-    block = work / "tiny"
-    (block / "app").mkdir(parents=True)
-    (block / "manifest.json").write_text(json.dumps(MANIFEST))
-    (block / "app" / "main.py").write_text(SCRIPT)
+    block = made(work)
     place = {"ray_address": cluster.address, "ray_token_file": cluster.token_file, "ray_namespace": work.name}
     with serving(work / "state", executor="ray", warm=warm, requests_per_s=100_000, **place) as server:
         caller = Caller(server)
@@ -77,8 +79,67 @@ def ours(cluster: TrialCluster, work: Path, tasks: int, warm: str) -> float:
         return tasks / timed(caller, tasks)
 
 
-def timed(caller: Caller, tasks: int) -> float:
-    """Run a job of so many chunks; the seconds in which its tasks ran."""
+def made(work: Path) -> Path:
+    """The folder of the block that is run."""
+    block = work / "tiny"
+    (block / "app").mkdir(parents=True)
+    (block / "manifest.json").write_text(json.dumps(MANIFEST))
+    (block / "app" / "main.py").write_text(SCRIPT)
+    return block
+
+
+def large(tasks: int, console: Console) -> None:
+    """Run one large job on warm runners and say what its server holds and how long its page waits."""
+    with tempfile.TemporaryDirectory(prefix="fanfold-bench-large-") as folder:
+        cluster = TrialCluster(Path(folder) / "cluster", Effects())
+        cluster.start(NODES, CORES, MEMORY_BYTES)
+        block = made(Path(folder))
+        place = {"ray_address": cluster.address, "ray_token_file": cluster.token_file}
+        try:
+            with serving(Path(folder) / "state", executor="ray", requests_per_s=100_000, **place) as server:
+                caller = Caller(server)
+                caller.push(block, "tiny@0.1")
+                seen = Seen(server, caller)
+                took_s = timed(caller, tasks, seen.look)
+                console.print(f"{tasks:,} tasks in {took_s:,.0f} s, {tasks / took_s:,.0f} a second")
+                console.print(seen.told())
+        finally:
+            cluster.stop()
+
+
+class Seen:
+    """What was seen of a server while a job ran: its memory, and how long it took to tell what a job's page shows."""
+
+    def __init__(self, server: Server, caller: Caller) -> None:
+        self._server = server
+        self._caller = caller
+        self._memory: list[int] = []
+        self._took_s: list[float] = []
+        self._next = 0.0
+
+    def look(self, job_id: str) -> None:
+        """Once a second."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 1.0
+        begin = time.monotonic()
+        for path in ("", "/tasks?limit=50", "/failures"):
+            self._caller.call("GET", f"{JOBS}/{job_id}{path}")
+        self._took_s.append(time.monotonic() - begin)
+        self._memory.append(self._server.memory_bytes())
+
+    def told(self) -> str:
+        """In words."""
+        times = sorted(self._took_s)
+        late = times[int(len(times) * 0.95)]
+        return (
+            f"server {max(self._memory) / 2**20:,.0f} MiB at most; the job, its first tasks and its failures in "
+            f"{1e3 * statistics.median(times):,.0f} ms (95% within {1e3 * late:,.0f}), asked {len(times)} times"
+        )
+
+
+def timed(caller: Caller, tasks: int, look: Callable[[str], None] = lambda _: None) -> float:
+    """Run a job of so many chunks, looking now and then; the seconds in which its tasks ran."""
     draft = {
         "app": "tiny@0.1",
         "partitioner": "replicate",
@@ -95,8 +156,9 @@ def timed(caller: Caller, tasks: int) -> float:
         if begin is None and job["state"] == "JOB_STATE_PARTITIONED":
             begin = time.monotonic()
         if job["state"] in RUN:
-            return time.monotonic() - (begin or time.monotonic() - 0.02)
-        time.sleep(0.02)
+            return time.monotonic() - (begin or time.monotonic() - POLL_S)
+        look(job_id)
+        time.sleep(POLL_S)
 
 
 def measured(tasks: int, rounds: int, console: Console) -> dict[str, list[float]]:
@@ -158,7 +220,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--large", type=int, default=0)
     wish = parser.parse_args()
+    if wish.large:
+        large(wish.large, Console())
+        return
     tasks, rounds = (500, 1) if wish.quick else (wish.tasks, wish.rounds)
     console = Console()
     text = page(measured(tasks, rounds, console), tasks)
