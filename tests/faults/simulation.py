@@ -322,7 +322,7 @@ class World:
         while self.database.state()[0] not in ENDED or self.agenda.next_at() is not None:
             self.turn()
         self.effects.away, self.effects.dies_in = 0.0, None
-        for pause_s in (EVERY_S + 1, 1.0):
+        for pause_s in (1.0, EVERY_S + 1, 1.0):  # a stage that is done is landed before anything is swept
             self.clock.elapsed_s += pause_s
             self.alive(self.scheduler.turn)
         self.check_end()
