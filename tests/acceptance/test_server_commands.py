@@ -92,8 +92,8 @@ def test_a_first_job_needs_nothing_but_a_file(served: Served) -> None:
     assert ended.code == 0, ended.err
     assert "complete" in ended.err.lower()
     found = served.json("job", "list", "--state", "complete", "--name", "the first")
-    assert served.type("job", "download", found[0]["id"], "-o", "counts").code == 0
-    [counts] = [place for place in (served.desk.path / "counts").iterdir() if place.name not in RECORDS]
+    assert served.type("job", "download", found[0]["id"], "-o", "brought").code == 0
+    [counts] = [place for place in (served.desk.path / "brought").iterdir() if place.name not in RECORDS]
     assert json.loads(counts.read_text()) == COUNTS
 
 

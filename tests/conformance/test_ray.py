@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,17 +48,25 @@ def bench(place: RayPlace, tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-def earlier(place: RayPlace, folder: Path, serverless_s: float, script: str) -> int:
-    """The pid of a program of a server that was killed then."""
+@contextmanager
+def leading(place: RayPlace, folder: Path, serverless_s: float, script: str) -> Iterator[int]:
+    """The pid of a program of another server, which is killed in the end."""
     arguments = [str(folder), place.address, place.token_file, str(serverless_s), script]
     process = subprocess.Popen(
         [sys.executable, "-c", EARLIER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
-        pid = int(process.stdout.readline())
-        process.kill()
-    return pid
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def earlier(place: RayPlace, folder: Path, serverless_s: float, script: str) -> int:
+    """The pid of a program of a server that was killed then."""
+    with leading(place, folder, serverless_s, script) as pid:
+        return pid
 
 
 def test_what_runs_outlives_its_server_and_is_heard_by_the_next_one(place: RayPlace, tmp_path: Path) -> None:
@@ -76,14 +85,13 @@ def test_what_runs_outlives_its_server_and_is_heard_by_the_next_one(place: RayPl
         bench.close()
 
 
-def test_who_stands_by_leaves_workers_alone_until_it_takes_over(place: RayPlace, tmp_path: Path, bench: Bench) -> None:
-    order = bench.order(FOR_EVER, timeout_s=600.0)
-    bench.started(order)
-    second = Bench("ray", tmp_path / "second", place=replace(place, stands_by=True))
-    try:
+def test_who_stands_by_leaves_workers_alone_until_it_takes_over(place: RayPlace, tmp_path: Path) -> None:
+    with leading(place, tmp_path, 120.0, FOR_EVER):
+        second = Bench("ray", tmp_path / "second", place=replace(place, stands_by=True))
         assert second.executor.alive() == []
+    try:
         second.executor.take_over()
-        second.until(lambda: second.executor.alive() == [order.attempt])
+        second.until(lambda: second.executor.alive() == [AttemptKey(TaskKey("job", Role.APP, 0), 1)])
     finally:
         second.close()
 
