@@ -107,7 +107,7 @@ jobs = sa.Table(
         sqlite_where=sa.text("deleted_at IS NULL"),
     ),
     sa.Index("jobs_by_state", "state", "due_at"),
-    sa.Index("jobs_by_app", "account_id", "app_id", "state", "created_at"),
+    sa.Index("jobs_by_app", "app_id", "account_id", "state", "created_at"),
 )
 
 tasks = sa.Table(

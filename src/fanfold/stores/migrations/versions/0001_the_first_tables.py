@@ -260,7 +260,7 @@ def _jobs() -> None:
         sa.Column("app_paid", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("jobs_by_app", "jobs", ["account_id", "app_id", "state", "created_at"], unique=False)
+    op.create_index("jobs_by_app", "jobs", ["app_id", "account_id", "state", "created_at"], unique=False)
     op.create_index("jobs_by_state", "jobs", ["state", "due_at"], unique=False)
     op.create_index(
         "jobs_listed",
