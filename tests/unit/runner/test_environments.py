@@ -172,7 +172,11 @@ def test_a_build_that_is_not_wanted_any_more_ends_with_all_its_processes(built: 
 
 
 def test_a_build_that_takes_too_long_is_ended(tmp_path: Path, wheels: Path) -> None:
-    slow = UvEnvironments(tmp_path / "e", sys.executable, Effects(), index="none", links=[str(wheels)], timeout_s=0.0)
+    class Slow(Effects):
+        def spawn(self, argv, *rest, **more):  # type: ignore[no-untyped-def]
+            return super().spawn(["/bin/sleep", "60"], *rest, **more)
+
+    slow = UvEnvironments(tmp_path / "e", sys.executable, Slow(), index="none", links=[str(wheels)], timeout_s=0.0)
     with pytest.raises(BadInput, match="took too long"):
         slow.build(["greeting"], never)
 
