@@ -138,16 +138,22 @@ class Seen:
         )
 
 
-def timed(caller: Caller, tasks: int, look: Callable[[str], None] = lambda _: None) -> float:
-    """Run a job of so many chunks, looking now and then; the seconds in which its tasks ran."""
+def begun(caller: Caller, tasks: int) -> str:
+    """The id of a job of so many chunks that runs."""
     draft = {
         "app": "tiny@0.1",
         "partitioner": "replicate",
         "params": {"partitioner": {"num_replicas": tasks}},
         "dataDestination": {"dataSourceDescriptor": "bucket"},
     }
-    job_id = caller.call("POST", JOBS, draft)["job"]["id"]
+    job_id = str(caller.call("POST", JOBS, draft)["job"]["id"])
     caller.call("POST", f"{JOBS}/{job_id}/run", {})
+    return job_id
+
+
+def timed(caller: Caller, tasks: int, look: Callable[[str], None] = lambda _: None) -> float:
+    """Run a job of so many chunks, looking now and then; the seconds in which its tasks ran."""
+    job_id = begun(caller, tasks)
     begin = None
     while True:
         job: dict[str, Any] = caller.call("GET", f"{JOBS}/{job_id}")["job"]

@@ -9,7 +9,6 @@ Prints the table that docs/explanation/scale.md shows.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import MANIFEST, SCRIPT
+from cluster import POLL_S, begun, made
 from fanbench.home import BENCHMARKS
 from fanbench.report import table
 from fanbench.service import ENDED, JOBS, Caller, serving
@@ -34,10 +33,6 @@ def measured(sizes: Sequence[int]) -> list[Counter[str]]:
     """The requests of a whole job of each size, by method: from its run to its end."""
     with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as place:
         folder = Path(place)
-        block = folder / "tiny"
-        (block / "app").mkdir(parents=True)
-        (block / "manifest.json").write_text(json.dumps(MANIFEST))
-        (block / "app" / "main.py").write_text(SCRIPT)
         with s3_server(folder) as store:
             store.bucket(BUCKET)
             where = {
@@ -48,7 +43,7 @@ def measured(sizes: Sequence[int]) -> list[Counter[str]]:
             }
             with serving(folder / "state", requests_per_s=100_000, **where) as server:
                 caller = Caller(server)
-                caller.push(block, "tiny@0.1")
+                caller.push(made(folder), "tiny@0.1")
                 _done(caller, 12)
                 return [_requests(caller, chunks, folder / "moto.log") for chunks in sizes]
 
@@ -65,16 +60,9 @@ def _noted(log: Path) -> Counter[str]:
 
 
 def _done(caller: Caller, chunks: int) -> None:
-    draft = {
-        "app": "tiny@0.1",
-        "partitioner": "replicate",
-        "params": {"partitioner": {"num_replicas": chunks}},
-        "dataDestination": {"dataSourceDescriptor": "bucket"},
-    }
-    job_id = caller.call("POST", JOBS, draft)["job"]["id"]
-    caller.call("POST", f"{JOBS}/{job_id}/run", {})
+    job_id = begun(caller, chunks)
     while (job := caller.call("GET", f"{JOBS}/{job_id}")["job"])["state"] not in ENDED:
-        time.sleep(0.1)
+        time.sleep(POLL_S)
     if job["state"] != "JOB_STATE_COMPLETE":
         raise RuntimeError(f"the job failed: {job}")
 

@@ -41,7 +41,7 @@ class Problem:
 
 
 class FanfoldError(Exception):
-    """The root; never raised itself."""
+    """The root; never raised itself. `said` is the message without the list of problems."""
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
@@ -49,7 +49,7 @@ class FanfoldError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         stop = "" if not hint or message.endswith((".", "!", "?")) else "."
         super().__init__(f"{message}{stop} {hint}".strip())
-        self.message = message
+        self.message = self.said = message
         self.hint = hint
 
 
@@ -68,6 +68,7 @@ class BadInput(Refused):
         self.problems = tuple(problems)
         listed = "; ".join(str(problem) for problem in self.problems)
         super().__init__(f"{message}: {listed}" if listed else message, hint=hint)
+        self.said = message
 
 
 class BadManifest(BadInput):

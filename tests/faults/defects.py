@@ -41,8 +41,8 @@ NO_FENCE = Defect(
     (
         Change(
             "stores/queries.py",
-            '        tasks.c.fence == sa.bindparam("of_fence"),\n        tasks.c.state.in_(_CLAIMED),\n    ]',
-            '        tasks.c.fence >= sa.bindparam("of_fence"),\n        tasks.c.state.in_(_CLAIMED),\n    ]',
+            'tasks.c.fence == sa.bindparam("of_fence")',
+            'tasks.c.fence >= sa.bindparam("of_fence")',
         ),
         Change("pipeline/feeder.py", "if task.fence != attempt.fence or task.state not in", "if task.state not in"),
     ),

@@ -42,6 +42,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, as JSON lines.")] = False,
 ) -> None:
     """Serve API and console here. The first start makes the first account and prints its API key once."""
+    from fanfold.cli import stays
     from fanfold.cli.server_log import log_to_stderr
     from fanfold.server.process import serve
     from fanfold.settings import Settings
@@ -76,6 +77,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
                 _write_private(key_file, key)
         if link:
             print(f"open in a browser, works once: {link}", flush=True)
+        stays()
 
     serve(settings, ready, mask.use)
 

@@ -30,7 +30,6 @@ class Recruit:
     """A runner process that waits to be told its name, kill grace, rules and clock, and its server's ends."""
 
     def __init__(self, effects: Effects, command: Sequence[str]) -> None:
-        self.command = tuple(command)
         self.channel, theirs = socket.socketpair()
         self.begun_file = os.memfd_create("fanfold-begun")
         hears, self._tells = os.pipe()
@@ -62,7 +61,7 @@ def begin(count: int, effects: Effects) -> None:
 
 def recruit(effects: Effects, command: Sequence[str]) -> Recruit:
     """One that was begun early, or one that begins now."""
-    if _waiting and _waiting[0].command == tuple(command):
+    if _waiting and tuple(command) == RUNNER_COMMAND:
         return _waiting.pop()
     return Recruit(effects, command)
 

@@ -162,15 +162,14 @@ class Leadership:
 
     def _run(self) -> None:
         while not self._closed:
+            wait_s = LOOK_EVERY_S
             try:
                 wait_s = self.turn()
             except Unavailable as err:
                 log.warning("the orchestrators' lease cannot be seen: %s", err)
                 self._missed()
-                wait_s = LOOK_EVERY_S
             except Exception:  # a defect: who looks no more neither leads nor takes over
                 log.exception("a look at the orchestrators' lease broke")
-                wait_s = LOOK_EVERY_S
             self._woken.wait(wait_s)
             self._woken.clear()
 

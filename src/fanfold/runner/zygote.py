@@ -64,7 +64,7 @@ class Zygote:
         self.prepared_us = 0
         self.pipes: tuple[int, int] | None = None
         self.worker: Worker | None = None
-        self.loaded = becoming.Loaded()
+        self.loaded: becoming.Loaded
 
     def order(self) -> dict[str, Any] | None:
         """The next order; None when the runner is gone."""

@@ -6,7 +6,6 @@ rest is given back, and the process ends. A second signal ends it at once; nothi
 
 from __future__ import annotations
 
-import gc
 import resource
 import signal
 import socket
@@ -84,9 +83,6 @@ def _named(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-USUAL_SWEEPS = (700, 10, 10)
-
-
 class _Server(uvicorn.Server):
     """uvicorn, ending only when running tasks had their time."""
 
@@ -100,8 +96,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's, after which it answers; its signal handlers are in place before."""
         await super().startup(sockets)
-        gc.freeze()  # what is there now stays: garbage is looked for in what comes, and as often as Python does
-        gc.set_threshold(*USUAL_SWEEPS)
         self._ready()
 
     def handle_exit(self, sig: int, frame: object) -> None:

@@ -138,12 +138,15 @@ def claim() -> sa.Update:
     )
 
 
-def _is_attempt() -> list[sa.ColumnElement[bool]]:
+_IS_CHUNK = tasks.c.chunk_index == sa.bindparam("of_index")
+
+
+def _is_attempt(chunk: sa.ColumnElement[bool] = _IS_CHUNK) -> list[sa.ColumnElement[bool]]:
     """The task is claimed and still has the fence of the attempt."""
     return [
         tasks.c.job_id == sa.bindparam("of_job"),
         tasks.c.role == sa.bindparam("of_role"),
-        tasks.c.chunk_index == sa.bindparam("of_index"),
+        chunk,
         tasks.c.fence == sa.bindparam("of_fence"),
         tasks.c.state.in_(_CLAIMED),
     ]
@@ -184,18 +187,8 @@ def alike(attempt_keys: Iterable[AttemptKey], most: int) -> Iterator[tuple[dict[
 @cache
 def renew() -> sa.Update:
     """Extend the leases of the attempts :of_indexes of a job, all of one role and fence, to :lease; tells of whom."""
-    return (
-        sa.update(tasks)
-        .where(
-            tasks.c.job_id == sa.bindparam("of_job"),
-            tasks.c.role == sa.bindparam("of_role"),
-            tasks.c.fence == sa.bindparam("of_fence"),
-            tasks.c.chunk_index.in_(sa.bindparam("of_indexes", expanding=True)),
-            tasks.c.state.in_(_CLAIMED),
-        )
-        .values(lease_until=_time("lease"))
-        .returning(tasks.c.chunk_index)
-    )
+    where = _is_attempt(tasks.c.chunk_index.in_(sa.bindparam("of_indexes", expanding=True)))
+    return sa.update(tasks).where(*where).values(lease_until=_time("lease")).returning(tasks.c.chunk_index)
 
 
 @cache

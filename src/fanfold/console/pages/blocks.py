@@ -75,7 +75,7 @@ def push(visit: Visit) -> Response:
     except Refused as error:
         wanted = BlockFilter(visit.account, types, False, USUAL_A_PAGE, 0)
         found, total = visit.services.blocks.listed(wanted)
-        told = {"error": error.message, "problems": getattr(error, "problems", ())}
+        told = {"error": error.said, "problems": getattr(error, "problems", ())}
         return visit.page("blocks.html", 400, found=found, total=total, public=False, **_shown(visit), **told)
     group = _group(visit)
     visit.audited(f"{WORDS[group]}.push", done.block.tag, revision=done.block.revision)

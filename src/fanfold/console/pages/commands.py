@@ -29,7 +29,7 @@ def run(visit: Visit) -> Response:
     try:
         visit.services.jobs.run(visit.account, job.id, visit.caller.user_name)
     except Refused as error:
-        return _not_run(visit, job, error.message, getattr(error, "problems", ()))
+        return _not_run(visit, job, error.said, getattr(error, "problems", ()))
     visit.audited("job.run", job.id)
     return visit.go(f"/jobs/{job.id}", "started")
 
@@ -128,7 +128,7 @@ def retry(visit: Visit) -> Response:
     try:
         visit.services.jobs.retry(visit.account, job.id, visit.caller.user_name, wish)
     except Refused as error:
-        told: dict[str, Any] = {"error": error.message, "problems": getattr(error, "problems", ()), "tab": ""}
+        told: dict[str, Any] = {"error": error.said, "problems": getattr(error, "problems", ()), "tab": ""}
         return visit.page("retry.html", 400, **told, **_retry(visit, job), **shown(visit, job))
     visit.audited("job.retry", job.id)
     return visit.go(f"/jobs/{job.id}", "retried")

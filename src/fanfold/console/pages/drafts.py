@@ -167,7 +167,7 @@ def save(visit: Visit) -> Response:
         if error.code == "not_found" and job_id:
             raise
         sheet.problems = list(getattr(error, "problems", ()))
-        sheet.error = error.message
+        sheet.error = error.said
         return _form(visit, sheet, 400)
     if visit.text("do") == "run" and job.data_source.descriptor != "file":
         return _run(visit, job, sheet)
@@ -179,7 +179,7 @@ def _run(visit: Visit, job: Job, sheet: Sheet) -> Response:
         visit.services.jobs.run(visit.account, job.id, visit.caller.user_name)
     except Refused as error:
         sheet.job_id = job.id
-        sheet.problems, sheet.error = list(getattr(error, "problems", ())), f"The draft is saved, but {error.message}"
+        sheet.problems, sheet.error = list(getattr(error, "problems", ())), f"The draft is saved, but {error.said}"
         return _form(visit, sheet, 400)
     visit.audited("job.run", job.id)
     return visit.go(f"/jobs/{job.id}", "started")
@@ -257,7 +257,7 @@ def try_place(visit: Visit) -> Response:
         )
     except FanfoldError as error:
         problems = getattr(error, "problems", ())
-        return visit.page("_place_tried.html", error=error.message, problems=problems, preview=None)
+        return visit.page("_place_tried.html", error=error.said, problems=problems, preview=None)
     return visit.page("_place_tried.html", error="", problems=(), preview=preview)
 
 
@@ -270,7 +270,7 @@ def plan(visit: Visit) -> Response:
         made, estimate = visit.services.plans.plan(visit.account, job.id)
     except FanfoldError as error:
         problems = getattr(error, "problems", ())
-        return visit.page("_plan.html", error=error.message, problems=problems, plan=None)
+        return visit.page("_plan.html", error=error.said, problems=problems, plan=None)
     cost = visit.services.wallet.estimate(job)
     slots = min(visit.services.plans.slots(), max(1, made.count))
     return visit.page("_plan.html", error="", problems=(), plan=made, estimate=estimate, slots=slots, cost=cost)

@@ -64,7 +64,7 @@ def put_template(visit: Visit) -> Response:
     try:
         read = visit.desk.shapes.template(_parsed(text))
     except BadInput as error:
-        return visit.page("template_form.html", 400, text=text, error=error.message, problems=error.problems)
+        return visit.page("template_form.html", 400, text=text, error=error.said, problems=error.problems)
     record = visit.services.templates.put(visit.account, read.template)
     visit.audited("template.put", record.template.id)
     return visit.go(f"/templates/{record.template.id}", "saved")
