@@ -30,7 +30,7 @@ from fanfold.executors.ray_cluster import TrialCluster, environment_of
 
 PAGE = BENCHMARKS.parent / "docs" / "benchmarks-cluster.md"
 PEER = BENCHMARKS / "fanbench" / "peers" / "plain_ray.py"
-POLL_S = 0.1
+POLL_S = 0.5
 """To ask more often would take from what is measured."""
 
 NODES, CORES, MEMORY_BYTES = 3, 1, 4 * 1024**3

@@ -28,9 +28,9 @@ from fanfold.runner import messages
 from fanfold.signals import ThreadSignal
 
 LOOK_EVERY_S = 0.5
-GATHER_S, GATHER_AHEAD_S = 0.005, 0.05
-"""How long what is to be said is gathered: an answer costs as much as a short program. Longer where more orders wait
-here than run, so that nothing stands still meanwhile."""
+GATHER_S, GATHER_AHEAD_S, MOST_GATHERS = 0.005, 0.05, 4
+"""How long what is to be said is gathered: an answer costs as much as a short program. Longer, and again and again,
+where more orders wait here than run, so that nothing stands still meanwhile."""
 
 COUNT_BYTES = 8
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -87,8 +87,11 @@ class Worker:
             self._unheard = [item for item in self._unheard if item[0] > acknowledged]
             waiting = bool(self._unheard)
         if not waiting and self._wake.wait(wait_s):
-            ahead = len(self._executor.alive()) > 2 * self._slots
-            self._wake.pause(GATHER_AHEAD_S if ahead else GATHER_S)
+            self._wake.pause(GATHER_S)
+            for _ in range(MOST_GATHERS):
+                if len(self._executor.alive()) <= 2 * self._slots:
+                    break
+                self._wake.pause(GATHER_AHEAD_S)
         self._asked_at = time.monotonic()
         return self._said()
 

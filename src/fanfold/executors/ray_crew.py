@@ -29,12 +29,15 @@ another one is silent: what that one holds will have to run again, and Ray may p
 
 YIELD_S = 0.3
 STARVED_S = 1.0
-AHEAD_S = 0.2
-MOST_AHEAD = 16
-"""A slot holds, besides what it runs, orders for so many seconds of work, and at most so many."""
+AHEAD_S = 0.5
+MOST_AHEAD = 48
+"""A slot holds, besides what it runs, orders for so many seconds of work, and at most so many, but never more than its
+share of what there is."""
 
-LONG_S = 0.5
-_SMOOTHING = 0.3
+LONG_S = 1.0
+_KEPT = 0.7
+"""So much of what was known of how long orders take is kept with each that ends."""
+
 ASKED_AT_ONCE = 8
 
 
@@ -47,7 +50,7 @@ class RayWorker:
         self.slots = slots
         self.asked = True
         self.leaving = self.yields = False
-        self.since = self.heard = self.busy_at = now
+        self.since = self.heard = self.busy_at = self.counted_at = now
         self.node = self.host = self.region = ""
         self.pid = 0
         self.orders: dict[AttemptKey, float] = {}
@@ -58,16 +61,35 @@ class RayWorker:
         self.rows: list[dict[str, Any]] = []
         self.told = False
         self.took_s = LONG_S
-        self.done = 0
 
     def takes(self, now: float) -> bool:
         """Whether it may be given orders."""
         return not (self.asked or self.leaving or self.yields) and now - self.heard < SILENT_S
 
-    def room(self) -> int:
-        """How many more orders it should hold now."""
-        ahead = min(MOST_AHEAD, int(AHEAD_S / max(self.took_s, 1e-3)))
+    def room(self, share: int) -> int:
+        """How many more orders it should hold now, where there are `share` for each slot."""
+        ahead = min(MOST_AHEAD, int(AHEAD_S / max(self.took_s, 1e-3)), share - 1)
         return self.slots * (1 + ahead) - len(self.orders)
+
+    def give(self, attempt: AttemptKey, now: float) -> None:
+        """It is told to run this."""
+        if not self.orders:
+            self.counted_at = now
+        self.orders[attempt] = self.busy_at = now
+
+    def ended(self, attempt: AttemptKey) -> None:
+        """It has nothing more to do with this."""
+        self.orders.pop(attempt, None)
+        self.begun.discard(attempt)
+        self.known.discard(attempt)
+        self.cancelled.pop(attempt, None)
+
+    def learn(self, held: int, now: float) -> None:
+        """Of so many orders it told the ends of some: since it last did, its slots have worked on those."""
+        ended = held - len(self.orders)
+        took_s = (now - self.counted_at) * min(self.slots, held) / ended
+        self.took_s += (1 - _KEPT**ended) * (took_s - self.took_s)
+        self.counted_at = now
 
 
 class Crew:
@@ -116,11 +138,14 @@ class Crew:
     def heard(self, worker: RayWorker, reports: Sequence[Report], said: dict[str, Any]) -> None:
         """Note what a worker said."""
         now = worker.heard = self._clock.monotonic()
+        held = len(worker.orders)
         for report in reports:
             if isinstance(report, Told):
                 worker.begun.add(report.attempt)
             else:
-                self._ended(worker, report.attempt, now)
+                worker.ended(report.attempt)
+        if held > len(worker.orders):
+            worker.learn(held, now)
         if "holds" in said:
             worker.held = frozenset(map(messages.attempt_of, said["holds"]))
             worker.known |= worker.held
@@ -129,15 +154,6 @@ class Crew:
                 worker.orders.setdefault(attempt, now)
         if worker.orders:
             worker.busy_at = now
-
-    def _ended(self, worker: RayWorker, attempt: AttemptKey, now: float) -> None:
-        given_at = worker.orders.pop(attempt, now)
-        worker.begun.discard(attempt)
-        worker.known.discard(attempt)
-        worker.cancelled.pop(attempt, None)
-        worker.done += 1
-        ahead = (1 + len(worker.orders)) / worker.slots
-        worker.took_s += _SMOOTHING * ((now - given_at) / max(1.0, ahead) - worker.took_s)
 
     def all_met(self) -> bool:
         """Whether all that were found have told what they hold."""
@@ -202,18 +218,27 @@ class Crew:
         for worker in self._workers.values():
             if worker.need and worker.takes(now):
                 ready.setdefault(worker.need, []).append(worker)
-        for _ in range(len(waiting) if ready else 0):
+        share = self._share(len(waiting))
+        left: list[RunOrder] = []
+        while waiting and ready:
             order = waiting.popleft()
-            found = self._for(order, ready.get(order.need, []))
+            found = self._for(order, ready.get(order.need, []), share)
             if found is None:
-                waiting.append(order)
+                ready.pop(order.need, None)
+                left.append(order)
                 continue
-            found.orders[order.attempt] = found.busy_at = now
+            found.give(order.attempt, now)
             given.setdefault(found.name, (found, []))[1].append(order)
+        waiting.extendleft(reversed(left))
         return list(given.values())
 
-    def _for(self, order: RunOrder, workers: Sequence[RayWorker]) -> RayWorker | None:
-        fit = [worker for worker in workers if worker.room() > 0]
+    def _share(self, waiting: int) -> int:
+        """How many orders there are for each slot, those that workers hold with those that wait."""
+        slots = sum(worker.slots for worker in self._workers.values())
+        return math.ceil((waiting + self.orders()) / max(1, slots))
+
+    def _for(self, order: RunOrder, workers: Sequence[RayWorker], share: int) -> RayWorker | None:
+        fit = [worker for worker in workers if worker.room(share) > 0]
         others = [worker for worker in fit if not order.avoid_runner.startswith(f"{worker.name}-")] or fit
         return min(others, key=lambda worker: len(worker.orders) / worker.slots, default=None)
 

@@ -211,7 +211,7 @@ class RunnerLoop:
             settle([(run, run.take_end())])
             self._report([run])
             return
-        self._settler.add(run, run.take_end())
+        self._settler.add(run, run.take_end(), more=bool(self._waiting))
         if not self._waiting:
             self._say({"is": "free", "attempt": messages.attempt_json(run.order.attempt)})
 

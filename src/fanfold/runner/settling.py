@@ -22,6 +22,9 @@ from fanfold.runner.staging import BadResult, Taken, TooLarge, take_result
 if TYPE_CHECKING:
     from fanfold.runner.run import Run
 
+TOGETHER, GATHER_S = 8, 0.03
+"""So many results are settled together, if they come within that time."""
+
 
 class _Settling:
     """One run on its way from its program's end to its outcome."""
@@ -103,23 +106,27 @@ def _publish(settlings: Sequence[_Settling], blobs: Blobs) -> None:
 
 
 class Settler:
-    """Settles in a thread of its own what ended since it last looked, and has it reported by `report`. A defect ends
-    that thread: `broken` keeps it, and `on_break` is called."""
+    """Settles in a thread of its own what ended since it last looked, and has it reported by `report`. Where more is
+    to come, it waits a moment for that: a disk syncs a few results in the time of one. A defect ends the thread:
+    `broken` keeps it, and `on_break` is called."""
 
     def __init__(self, report: Callable[[Sequence[Run]], None], on_break: Callable[[], None]) -> None:
         self._report = report
         self._on_break = on_break
         self._ended: list[tuple[Run, Ended]] = []
+        self._at_once = False
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
         self.broken: Exception | None = None
 
-    def add(self, run: Run, ended: Ended) -> None:
-        """Take a run whose program has ended."""
+    def add(self, run: Run, ended: Ended, *, more: bool) -> None:
+        """Take a run whose program has ended; `more` says that another one is begun at once."""
         with self._changed:
             self._ended.append((run, ended))
-            self._changed.notify()
+            self._at_once = not more
+            if self._at_once or len(self._ended) in (1, TOGETHER):
+                self._changed.notify()
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="fanfold-settler", daemon=True)
             self._thread.start()
@@ -144,5 +151,6 @@ class Settler:
     def _next(self) -> list[tuple[Run, Ended]]:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._closed)
+            self._changed.wait_for(lambda: self._at_once or self._closed or len(self._ended) >= TOGETHER, GATHER_S)
             ended, self._ended = self._ended, []
             return ended

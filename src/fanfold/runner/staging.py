@@ -7,6 +7,7 @@ is told; then, elsewhere, the commit decides who won.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -200,27 +201,29 @@ def _fetch(request: RangeRequest, chunk: RangeChunk, place: Path, unwanted: Call
 
 def _stage_range(chunk: RangeChunk, place: Path, effects: Effects) -> None:
     effects.about_to("copy", place.name)
-    if not chunk.location:
-        with enough_space(place):
-            place.write_bytes(chunk.prefix + chunk.suffix)
-        return
-    try:
-        source = os.open(chunk.location, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError as err:
-        raise ChunkChanged(f"the source '{chunk.location}' is gone") from err
-    try:
-        if etag_of(os.fstat(source)) != chunk.etag:
-            raise ChunkChanged(f"the source '{chunk.location}' was changed after it was split")
+    with contextlib.ExitStack() as opened:
+        source = _opened_source(chunk, opened) if chunk.location else None
         with enough_space(place), open(place, "wb", buffering=0, opener=_over) as target:
             if chunk.prefix:
                 target.write(chunk.prefix)
-            copy_bytes(source, target.fileno(), chunk.offset, chunk.length)
+            if source is not None:
+                copy_bytes(source, target.fileno(), chunk.offset, chunk.length)
             if chunk.suffix:
                 target.write(chunk.suffix)
             if os.fstat(target.fileno()).st_size > chunk.size_bytes:  # an earlier chunk was larger
                 target.truncate(chunk.size_bytes)
-    finally:
-        os.close(source)
+
+
+def _opened_source(chunk: RangeChunk, opened: contextlib.ExitStack) -> int:
+    """The file that a range lies in, as it was when it was split."""
+    try:
+        source = os.open(chunk.location, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as err:
+        raise ChunkChanged(f"the source '{chunk.location}' is gone") from err
+    opened.callback(os.close, source)
+    if etag_of(os.fstat(source)) != chunk.etag:
+        raise ChunkChanged(f"the source '{chunk.location}' was changed after it was split")
+    return source
 
 
 def _over(path: str, flags: int) -> int:

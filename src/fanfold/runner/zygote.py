@@ -261,12 +261,15 @@ class Zygote:
     def clean(self) -> bool:
         """Empty the folders that all programs share; says whether they are empty and nothing else was left."""
         for folder, kept in self.kept.items():
-            if os.stat(folder).st_ctime_ns == self.untouched.get(folder):
+            changed = os.stat(folder).st_ctime_ns
+            if changed == self.untouched.get(folder):
                 continue
-            self.untouched.pop(folder, None)  # from now on times may be too coarse to tell
+            self.untouched.pop(folder, None)
             for name in os.listdir(folder):
                 if name not in kept and not removed(os.path.join(folder, name)):
                     return False
+            if changed < time.time_ns() - CLEARLY_NS:  # nothing was removed either: that would have changed it now
+                self.untouched[folder] = changed
         return not self.setup["own_pids"] or not any(map(has_more_than_a_head, IPC_LISTS))
 
     def become(self, order: dict[str, Any], told: int) -> dict[str, Any]:

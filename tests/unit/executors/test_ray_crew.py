@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fanfold.executors.ray_crew import GIVE_UP_S, IDLE_S, SILENT_S, STARVED_S, YIELD_S, Crew, RayWorker
+from fanfold.executors.ray_crew import GIVE_UP_S, IDLE_S, MOST_AHEAD, SILENT_S, STARVED_S, YIELD_S, Crew, RayWorker
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.needs import Need, Place
@@ -59,6 +59,18 @@ def end(crew: Crew, worker: RayWorker, *keys: AttemptKey) -> None:
     crew.heard(worker, [Succeeded(key, NOW) for key in keys], {})
 
 
+def learn(crew: Crew, worker: RayWorker, clock: Hands, took_s: float) -> None:
+    """Let a worker end some orders of such a length, each with the next one behind it."""
+    earlier = order(1000).attempt
+    worker.give(earlier, clock.s)
+    for index in range(1001, 1020):
+        worker.give(order(index).attempt, clock.s)
+        clock.s += took_s
+        end(crew, worker, earlier)
+        earlier = order(index).attempt
+    end(crew, worker, earlier)
+
+
 def test_as_many_workers_are_asked_for_as_orders_wait_and_nodes_hold(crew: Crew) -> None:
     assert crew.wanted([], NODES, 0) == []
     assert crew.wanted([order(0)], NODES, 0) == [(SMALL, 2)]
@@ -86,18 +98,34 @@ def test_orders_are_handed_out_in_their_order_to_the_least_busy(crew: Crew) -> N
     assert [item.attempt.task.index for item in waiting] == [2]
     end(crew, one, *one.orders)
     assert crew.hand_out(waiting)[0][0] is one
-    assert two.done == 0
+    assert len(two.orders) == 1
 
 
 def test_a_worker_of_short_programs_holds_orders_ahead(crew: Crew, clock: Hands) -> None:
     worker = ready(crew, "one")
-    waiting = deque(order(index) for index in range(1000))
-    for _ in range(100):
-        crew.hand_out(waiting)
-        clock.s += 0.01 * len(worker.orders)
-        end(crew, worker, *list(worker.orders))
+    learn(crew, worker, clock, 0.02)
+    crew.hand_out(deque(order(index) for index in range(1000)))
+    assert 20 <= len(worker.orders) <= 1 + MOST_AHEAD
+
+
+def test_a_worker_of_long_programs_holds_none_ahead(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    learn(crew, worker, clock, 2.0)
+    crew.hand_out(deque(order(index) for index in range(1000)))
+    assert len(worker.orders) == 1
+
+
+def test_the_last_orders_are_shared_by_all_workers(crew: Crew, clock: Hands) -> None:
+    one, two = ready(crew, "one"), ready(crew, "two")
+    for worker in (one, two):
+        learn(crew, worker, clock, 0.02)
+    waiting = deque(order(index) for index in range(10))
     crew.hand_out(waiting)
-    assert 4 < len(worker.orders) <= 17
+    assert (len(one.orders), len(two.orders), len(waiting)) == (5, 5, 0)
+    end(crew, one, *list(one.orders))
+    waiting.append(order(10))
+    crew.hand_out(waiting)
+    assert (len(one.orders), len(two.orders)) == (1, 5)
 
 
 def test_another_attempt_goes_elsewhere_if_it_can(crew: Crew) -> None:
