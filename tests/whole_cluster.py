@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from obstore.store import S3Store
 
 from fanfold.executors.ray_cluster import TrialCluster, environment_of
 from tests.conformance.s3_server import KEYS, s3_server
@@ -22,11 +23,12 @@ BUCKET = "jobs"
 
 @dataclass(frozen=True)
 class Parts:
-    """What stands; the way to the S3 endpoint can be shut."""
+    """What stands; the way to the S3 endpoint can be shut, but not the test's own to its bucket."""
 
     ray: TrialCluster
     database: PostgresServer
     way: Gate
+    bucket: S3Store
 
     def settings(self, name: str) -> dict[str, object]:
         """Those of `fanfold up` but the database, for an installation of that name."""
@@ -51,8 +53,7 @@ def whole_cluster(folder: Path) -> Iterator[Parts]:
         postgres_server(durable=True) as database,
         ray_cluster(NODES, regions=("eu", "us", "us")) as ray,
     ):
-        store.bucket(BUCKET)
-        yield Parts(ray, database, way)
+        yield Parts(ray, database, way, store.bucket(BUCKET))
 
 
 class Nodes:
@@ -85,6 +86,16 @@ class Nodes:
                 if process.name() == "sleep":
                     return True
         return False
+
+    def workers(self, number: int) -> list[psutil.Process]:
+        """Who runs programs there, and all that each of them began."""
+        found: dict[int, psutil.Process] = {}
+        for process in self.tree(number):
+            with suppress(psutil.NoSuchProcess):
+                worker = process.parent() if "fanfold.runner" in process.cmdline() else None
+                if worker is not None:
+                    found |= {one.pid: one for one in (worker, *worker.children(recursive=True))}
+        return list(found.values())
 
     def kill(self, number: int) -> None:
         """All of a node at once."""

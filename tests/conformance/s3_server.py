@@ -47,10 +47,10 @@ class S3Server:
         return {"bucketName": bucket, "endpointUrl": self.url, "accessKey": KEYS[0], "secretKey": KEYS[1], **more}
 
 
-def content(store: S3Store) -> dict[str, bytes]:
-    """Every object of a bucket."""
+def content(store: S3Store, prefix: str = "") -> dict[str, bytes]:
+    """Every object of a bucket, or of a folder in it."""
     found: dict[str, bytes] = {}
-    for page in obstore.list(store):
+    for page in obstore.list(store, prefix or None):
         found |= {meta["path"]: bytes(obstore.get(store, meta["path"]).bytes()) for meta in page}
     return found
 

@@ -16,6 +16,7 @@ from fanfold.effects import Effects
 from fanfold.jobs.models import TaskState
 from fanfold.server.leading import DEPOSED
 from fanfold.stores.postgres import PostgresStore
+from fanfold.stores.wallet import SqlWallet
 from tests.compat.scene import draft, ended, push, run
 from tests.compat.server import Door, Server, json_of, until
 from tests.postgres_server import PostgresServer
@@ -25,6 +26,9 @@ WITHIN_S = 120.0
 
 TAKE_OVER_S = 10.0
 CHUNKS = 24
+RATE = 1_000_000
+"""Chips for an hour: short programs cost something."""
+
 SLOW = """#!/bin/sh
 sleep 0.2
 echo "$FANFOLD_CHUNK_INDEX" > "$TASK_RESULTS_DIR/out.txt"
@@ -65,6 +69,12 @@ class Cluster:
     def door(self) -> Door:
         return self.api.door(self.key)
 
+    def charge(self) -> None:
+        """Charge for what runs from now on; at the end the books are proved."""
+        with self.door() as door:
+            json_of(door.post("/v1/wallet/enable", json={"enabled": True}))
+            json_of(door.post("/v1/wallet/prices", json={"rate": RATE}))
+
     def gone(self, server: Server) -> None:
         self._running.discard(server)
 
@@ -98,6 +108,7 @@ class Cluster:
             assert server.stop() == 0
         with closing(PostgresStore(self.url, Effects())) as store:
             assert store.violations() == []
+            assert SqlWallet(store.database, store.books).audit().faults == ()
 
 
 def taken_over(cluster: Cluster, before: tuple[str, int], since: float) -> float:
@@ -164,15 +175,15 @@ def completed_in_spite_of(cluster: Cluster, fault: Callable[[Any], float | None]
         took_s = fault(cluster)
         until("the API answers", lambda: door.get("/ready").status_code == 200, WITHIN_S)
         ended(door, job["id"], deadline_s=WITHIN_S)
-        results: Any = json_of(door.get(f"/v1/customer/jobs/{job['id']}/results"))["results"]
-        merged = b"".join(door.get(one["link"]).content for one in results if one["name"] != "provenance.json")
-    assert sorted(map(int, merged.split())) == list(range(CHUNKS))
+        merged = [made for name, made in output_of(door, job["id"]).items() if name != "provenance.json"]
+    assert sorted(map(int, b"".join(merged).split())) == list(range(CHUNKS))
     return took_s
 
 
-def _done(door: Door, job_id: str) -> int:
-    answer = door.get(f"/v1/customer/jobs/{job_id}")
-    return int(answer.json()["job"]["progress"]["done"]) if answer.status_code == 200 else 0
+def output_of(door: Door, job_id: str) -> dict[str, bytes]:
+    """The files of its output, and what is told of them."""
+    results: Any = json_of(door.get(f"/v1/customer/jobs/{job_id}/results"))["results"]
+    return {one["name"]: door.get(one["link"]).content for one in results}
 
 
 def _done(door: Door, job_id: str) -> int:
