@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import itertools
 import os
+import select
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 COPY_BYTES = 8 * 1024 * 1024
 _SYNC_FILE_RANGE_WRITE = 2
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+HELD_LOOK_S = 0.05
 
 
 class Effects:
@@ -198,6 +202,33 @@ def enough_space(path: Path) -> Iterator[None]:
         if err.errno in DISK_IS_FULL:
             raise OutOfSpace(f"the disk that holds '{path}' is full", hint="Free some space and run again.") from err
         raise
+
+
+@contextlib.contextmanager
+def held(file: Path, given_up: Callable[[], bool], most_s: float = float("inf")) -> Iterator[bool]:
+    """Hold a file, which is made for it, against all other processes of this machine; a killed one holds nothing. False
+    where another held it for `most_s`: it may be frozen. Raises Unavailable once `given_up()`."""
+    until, descriptor = time.monotonic() + most_s, _lock_file(file)
+    try:
+        while not (mine := _took(descriptor)) and time.monotonic() < until:
+            if given_up():
+                raise Unavailable(f"nobody waits any more for what another process makes: '{file.name}'")
+            select.select((), (), (), HELD_LOOK_S)
+        yield mine
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _took(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def etag_of(info: os.stat_result) -> str:

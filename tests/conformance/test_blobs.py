@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from benchmarks.fanbench.object_store import WEED
 
 from fanfold.ports.blobs import BlobPlace, Blobs
+from fanfold.runner.messages import storage_json
 from tests.conformance.blob_places import KINDS, Storage, fresh, servers
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,6 +36,26 @@ NAMES = [
     "<>|^",
     "\\",
 ]
+
+FETCHES = """
+import json, os, signal, sys
+from fanfold.effects import Effects
+from fanfold.runner.messages import storage_of
+from fanfold.runner.storage import storage_at
+
+class Telling(Effects):
+    def about_to(self, kind, what):
+        if kind == "get":
+            print(what, flush=True)
+            if sys.argv[2] == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+place, root = storage_of(json.loads(sys.argv[1]))
+blobs = storage_at(place, Telling(), root)
+print("ready", flush=True)
+sys.stdin.readline()
+blobs.program(root / "packages" / "0123")
+"""
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -254,6 +278,37 @@ def test_a_program_is_unpacked_where_it_is_wanted_also_by_many_at_once(storage: 
     assert (wanted / "main.py").read_text() == "print(1)\n"
     assert os.access(wanted / "inner" / "run", os.X_OK)
     assert not os.access(wanted / "main.py", os.X_OK)
+
+
+def fetching(storage: Storage, how: str = "") -> subprocess.Popen[str]:
+    """A process of another machine that fetches a program once it is told to, and tells what it gets."""
+    told = json.dumps(storage_json(storage.place, storage.folder / "there"))
+    command = [sys.executable, "-c", FETCHES, told, how]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_a_program_is_fetched_once_for_all_processes_of_a_machine(storage: Storage) -> None:
+    here, there = storage.machine(), storage.folder / "there"
+    program = here.root / "packages" / "0123"
+    program.mkdir(parents=True)
+    (program / "data").write_bytes(os.urandom(20_000_000))
+    here.keep_program(program)
+    if not storage.shared:
+        there = here.root
+    first = fetching(storage, "dies")
+    first.communicate("go\n")
+    processes = [fetching(storage) for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = "".join(process.communicate()[0] for process in processes)
+    assert [process.returncode for process in processes] == [0] * 4
+    assert said.count("0123") == (1 if storage.shared else 0)
+    assert os.listdir(there / "packages") == ["0123"]
 
 
 def test_a_name_too_long_for_a_key_is_taken(blobs: Blobs) -> None:

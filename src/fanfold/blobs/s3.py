@@ -26,7 +26,7 @@ from typing import IO
 from fanfold.archives import unpack
 from fanfold.blobs.bucket import MOST_COPIED_BYTES, Bucket
 from fanfold.blobs.cache import Cache
-from fanfold.effects import Effects, copy_bytes, enough_space
+from fanfold.effects import Effects, copy_bytes, enough_space, held
 from fanfold.ports.blobs import Blob, BlobPlace, Blobs, WrongStorage
 from fanfold.services.repacking import pack
 
@@ -34,6 +34,9 @@ AT_ONCE = 16
 PROGRAM = ".tar.gz"
 MOST_KEY_BYTES = 1000
 """A store takes keys of 1,024 bytes; a longer one ends in its hash. Nobody lists names that long."""
+
+FETCHED_WITHIN_S = 120.0
+"""Another process that fetches a program is waited for so long; it may be frozen."""
 
 JOB_DEPTH = 4
 """jobs/<job id>/results/<attempt>: what is dropped as a whole."""
@@ -54,6 +57,7 @@ class S3Blobs:
         self.root = root
         self._prefix = place.prefix.strip("/")
         self._effects = effects
+        self._given_up = given_up
         self._bucket = Bucket(place, effects, given_up)
         self._cache = Cache(root / "cache", effects, place.cache_bytes)
 
@@ -160,10 +164,19 @@ class S3Blobs:
             self._bucket.save(self._key(path), descriptor, offset, offset + length)
 
     def program(self, path: Path) -> Path:
-        """See `ports.blobs`. It is unpacked beside its place, so that it is there whole or not at all."""
+        """See `ports.blobs`. One process of a machine fetches it, the others wait."""
         if path.is_dir() or not path.is_relative_to(self.root):
             return path
         self._effects.make_folder(path.parent)
+        lock = path.with_name(f".{path.name}.lock")
+        with held(lock, self._given_up, FETCHED_WITHIN_S):
+            if not path.is_dir():
+                self._fetch_program(path)
+            lock.unlink(missing_ok=True)  # who waits for it has its file open, who comes finds the program
+        return path
+
+    def _fetch_program(self, path: Path) -> None:
+        """Unpack it beside its place, so that it is there whole or not at all."""
         with self._cache.part() as part, self._cache.part() as made:
             with enough_space(part), part.open("wb") as file:
                 self._bucket.save(self._key(path) + PROGRAM, file.fileno())
@@ -175,7 +188,6 @@ class S3Blobs:
                     raise
             finally:
                 self._effects.remove_tree(made)
-        return path
 
     def exists(self, path: Path) -> bool:
         """See `ports.blobs`."""

@@ -14,23 +14,21 @@ would obey: once packages are in it, it is not started outside of a sandbox.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from fanfold.effects import DISK_IS_FULL, Effects, enough_space
+from fanfold.effects import DISK_IS_FULL, Effects, enough_space, held
 from fanfold.errors import BadInput, MissingPart, OutOfSpace, Unavailable
 from fanfold.ports.environments import Environment, Environments
 
@@ -101,7 +99,7 @@ class UvEnvironments:
         wish = self._wish(requirements)
         with enough_space(self._root):
             self._effects.make_folder(self._root / "locks")
-            with self._held(wish, stopped):
+            with held(self._root / "locks" / f"{wish}.held", stopped):
                 return self.find(requirements) or self._built(wish, requirements, stopped)
 
     def old(self, before: datetime) -> Mapping[str, Path]:
@@ -162,19 +160,6 @@ class UvEnvironments:
             if not Path("/proc", owner).exists():
                 with contextlib.suppress(OSError):
                     self._effects.remove_tree(part)
-
-    @contextlib.contextmanager
-    def _held(self, wish: str, stopped: Callable[[], bool]) -> Iterator[None]:
-        """Hold a wish against all other builders; a killed one holds nothing."""
-        descriptor = os.open(self._root / "locks" / f"{wish}.held", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while not _took(descriptor):
-                if stopped():
-                    raise Unavailable("the build of the environment was stopped")
-                select.select((), (), (), LOOK_EVERY_S)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _locked(self, wish: str) -> str | None:
         try:
@@ -288,14 +273,6 @@ class _Builder:
 def uv_command() -> str:
     """Where uv is: on the path, or beside the interpreter that runs this; "" where it is nowhere."""
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent)) or ""
-
-
-def _took(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _shown(text: str) -> str:

@@ -150,8 +150,7 @@ class Run:
             Workplaces(self._effects).made(self.folders.scratch)
             return
         over_chunk = all(
-            isinstance(item.chunk, RangeChunk) and not item.chunk.stored and not item.request
-            for item in order.inputs
+            isinstance(item.chunk, RangeChunk) and not item.chunk.stored and not item.request for item in order.inputs
         )
         self._workplace = self._workplaces.take(self.folders.scratch, over_chunk=over_chunk)
 

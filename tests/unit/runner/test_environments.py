@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fanfold.effects import Effects
+from fanfold.effects import Effects, held
 from fanfold.errors import BadInput, MissingPart, Unavailable
 from fanfold.runner import environments
 from fanfold.runner.environments import UvEnvironments
@@ -217,7 +217,7 @@ def test_who_waits_for_another_builder_stops_when_told(built: UvEnvironments) ->
     (built._root / "locks").mkdir(parents=True)
 
     def hold() -> None:
-        with built._held(wish, never):
+        with held(built._root / "locks" / f"{wish}.held", never):
             holding.set()
             done.wait(20)
 
@@ -225,7 +225,7 @@ def test_who_waits_for_another_builder_stops_when_told(built: UvEnvironments) ->
     thread.start()
     holding.wait(20)
     try:
-        with pytest.raises(Unavailable, match="stopped"):
+        with pytest.raises(Unavailable, match="nobody waits any more"):
             built.build(["greeting"], lambda: True)
     finally:
         done.set()
