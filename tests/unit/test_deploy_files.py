@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi import Request
 
+from fanfold.server.parts import host_guard
 from fanfold.settings import ENVIRONMENT_PREFIX, Settings
 from tests.arch.source import ROOT
 
@@ -116,3 +118,31 @@ def test_a_service_finds_its_pods_and_probes_their_ports() -> None:
     assert service["spec"]["ports"][0]["targetPort"] in ports
     assert {probe["port"] for probe in inside(container, "httpGet")} <= ports
     assert {probe["path"] for probe in inside(container, "httpGet")} == {"/health", "/ready"}
+
+
+def asked(path: str, host: str, **headers: str) -> Request:
+    """A request as a guard sees it."""
+    sent = [(b"host", host.encode()), *((name.encode(), value.encode()) for name, value in headers.items())]
+    return Request({"type": "http", "method": "GET", "path": path, "headers": sent, "query_string": b""})
+
+
+def test_a_probe_by_the_address_of_a_pod_passes_and_nothing_else_does() -> None:
+    (config,) = [document for document in KUBERNETES if document["kind"] == "ConfigMap"]
+    settings = Settings.load(None, {}, host="0.0.0.0", **settings_of(config["data"]))
+    refusal = host_guard(settings, settings.public_url).refusal
+    (deployment,) = [document for document in KUBERNETES if document["kind"] == "Deployment"]
+    probed = {probe["path"] for probe in inside(deployment, "httpGet")}
+    assert probed
+    for path in {*probed, "/metrics"}:
+        assert not refusal(asked(path, "10.42.0.7:8480"))
+        assert "origin" in refusal(asked(path, "10.42.0.7:8480", origin="http://evil.example"))
+    for path in ("/v1/customer/jobs", "/", "/ready/", "/health/../v1/customer/jobs"):
+        assert "10.42.0.7" in refusal(asked(path, "10.42.0.7:8480"))
+        assert not refusal(asked(path, "fanfold.example.org"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_server_on_loopback_is_asked_for_its_health_by_its_own_names_only(host: str) -> None:
+    refusal = host_guard(Settings.load(None, {}, host=host), "http://127.0.0.1:8480").refusal
+    assert "evil.example" in refusal(asked("/ready", "evil.example"))
+    assert not refusal(asked("/ready", "localhost:8480"))

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from fanfold.api.app import make_app
 from fanfold.api.context import Services
-from fanfold.api.hosts import HostGuard
+from fanfold.api.hosts import PROBED, HostGuard
 from fanfold.api.metrics import Metrics
 from fanfold.api.translate_events import event_json
 from fanfold.clocks import SteadyClock
@@ -88,6 +88,7 @@ from fanfold.wiring import Parts, Sources, block_files, environments_of, make_us
 LONGEST_GRACE_H = 100 * 365 * 24
 
 REQUEST_S = 60.0
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """No request takes longer to have its effect."""
 
 
@@ -192,7 +193,7 @@ def _metrics(core: Parts, executor: Executor) -> Metrics:
 def _doors(settings: Settings, url: str, services: Services, metrics: Metrics) -> tuple[FastAPI, FastAPI]:
     """The app that is served, and the one that the console joins: not that of a process with a door for machines."""
     operation_only = settings.role == "orchestrator"
-    app = make_app(services, metrics, _host_guard(settings, url), operation_only=operation_only)
+    app = make_app(services, metrics, host_guard(settings, url), operation_only=operation_only)
     return app, FastAPI() if operation_only else app
 
 
@@ -298,16 +299,18 @@ def _sources(settings: Settings, effects: Effects, sealer: Sealer, database: Dat
     )
 
 
-def _host_guard(settings: Settings, url: str) -> HostGuard:
-    return HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)))
+def host_guard(settings: Settings, url: str) -> HostGuard:
+    """Which names the server answers to; one that others reach answers probes by any."""
+    probed = frozenset() if settings.host in LOOPBACK else PROBED
+    return HostGuard(_known_hosts(settings, url), frozenset(_listed(settings.cors_origins)), probed)
 
 
 def _known_hosts(settings: Settings, url: str) -> frozenset[str]:
     """By which names a server on loopback is known; one that listens elsewhere checks only what it is told."""
     told = frozenset(_listed(settings.allowed_hosts))
-    if settings.host not in ("127.0.0.1", "::1", "localhost") and not told:
+    if settings.host not in LOOPBACK and not told:
         return frozenset()
-    return told | {"127.0.0.1", "::1", "localhost", urlsplit(url).hostname or "localhost"}
+    return told | LOOPBACK | {urlsplit(url).hostname or "localhost"}
 
 
 def _listed(text: str) -> list[str]:
