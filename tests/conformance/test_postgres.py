@@ -1,8 +1,7 @@
 """What only PostgreSQL does: it goes away and comes back, has other owners, and hears of others' commits."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -15,27 +14,11 @@ from fanfold.stores.postgres import Hold, PostgresDatabase, PostgresStore
 from fanfold.stores.schema import jobs
 from fanfold.stores.sql import SqlStore
 from fanfold.stores.wallet import SqlWallet
-from tests.conformance.postgres import shared_postgres
+from tests.conformance.postgres import eventually, shared_postgres
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.values import NOON, a_job
 
 WAIT_S = 20.0
-
-
-def eventually(
-    do: Callable[[], object], not_yet: type[BaseException] | tuple[type[BaseException], ...], deadline_s: float
-) -> None:
-    """Do something again and again until it does not raise `not_yet`."""
-    deadline = time.monotonic() + deadline_s
-    while True:
-        try:
-            do()
-        except not_yet:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture

@@ -87,9 +87,7 @@ from fanfold.wiring import Parts, Sources, block_files, environments_of, make_us
 
 LONGEST_GRACE_H = 100 * 365 * 24
 
-REQUEST_S = 60.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""No request takes longer to have its effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         logs=LogService(core.store, core.workspace),
         uploads=_uploads(core, signer, url, room),
         webhooks=webhooks,
-        idempotency=IdempotencyService(SqlIdempotency(database), clock, orphan_after_s=_orphan_after_s(settings)),
+        idempotency=IdempotencyService(SqlIdempotency(database), clock),
         store=core.store,
         executor=executor,
         stands=core.lead.stands,
@@ -195,11 +193,6 @@ def _doors(settings: Settings, url: str, services: Services, metrics: Metrics) -
     operation_only = settings.role == "orchestrator"
     app = make_app(services, metrics, host_guard(settings, url), operation_only=operation_only)
     return app, FastAPI() if operation_only else app
-
-
-def _orphan_after_s(settings: Settings) -> float:
-    """When a request that nobody answered is taken to be cut off: at once where one process takes them all."""
-    return REQUEST_S if settings.database else 0.0
 
 
 def _webhooks(core: Parts, sealer: Sealer) -> WebhookService:

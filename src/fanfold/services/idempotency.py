@@ -1,8 +1,9 @@
 """The same request with the same `Idempotency-Key` has one effect.
 
 The key is reserved before the act and answered after it, in transactions of their own: the act has its own. So a crash
-may fall between the effect and the answer. The reservation that it leaves has no answer, and nobody works on it: the
-next sender takes it over and acts again, and *the act must find what its first run made* instead of making it twice.
+may fall between the effect and the answer. The reservation that it leaves has no answer, and nobody works on it: its
+process is gone, or is the one that is asked and knows of nobody, or is not heard of for a minute. The next sender takes
+it over and acts again, and *the act must find what its first run made* instead of making it twice.
 `effect_id` gives it the means: an id that depends on the request alone, so that the second run meets the first one's.
 
 An act that raises Refused at its first run did nothing: the key is free again. After any other error, or at a later
@@ -12,7 +13,9 @@ run, nobody knows, and the reservation stays for the same request.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,6 +28,12 @@ Answer = tuple[int, str]
 Act = Callable[[], Answer]
 
 KEPT = timedelta(hours=24)
+LOOK_EVERY_S = 0.2
+"""Who waits for the answer of another process looks for it so often."""
+
+ORPHAN_AFTER = timedelta(seconds=60)
+"""No request takes so long: an older reservation without an answer is nobody's, wherever it was made."""
+
 FORGET_EVERY = timedelta(minutes=10)
 LONGEST_KEY = 255
 _EFFECTS = uuid.UUID("0d8f2c4e-6a43-5b0e-9a57-3d1f6f0b7c21")
@@ -45,19 +54,12 @@ def effect_id(account_id: str, key: str, request_hash: str) -> str:
 
 
 class IdempotencyService:
-    """Runs requests once for each key; thread-safe.
+    """Runs requests once for each key; thread-safe."""
 
-    `orphan_after_s`: how old an unanswered reservation of another process must be to be taken over; 0 where one process
-    owns the database, so that what it did not reserve itself was left by a crash.
-    """
-
-    def __init__(
-        self, store: IdempotencyStore, clock: Clock, longest_wait_s: float = 10.0, orphan_after_s: float = 0.0
-    ) -> None:
+    def __init__(self, store: IdempotencyStore, clock: Clock, longest_wait_s: float = 10.0) -> None:
         self._store = store
         self._clock = clock
         self._longest_wait_s = longest_wait_s
-        self._orphan_after = timedelta(seconds=orphan_after_s)
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, str], threading.Event] = {}
         self._forgot_at: datetime | None = None
@@ -74,7 +76,7 @@ class IdempotencyService:
             if first is None:
                 break
             if not first.wait(self._longest_wait_s):
-                raise Conflict(f"a request with the Idempotency-Key '{key}' is still under way; send it again later")
+                raise _under_way(key)
         try:
             return self._run(Reservation(account_id, key, request_hash, self._clock.now()), act, again or act)
         finally:
@@ -94,17 +96,19 @@ class IdempotencyService:
 
     def _run(self, wanted: Reservation, act: Act, again: Act) -> Answer:
         self._forget(wanted.at)
-        found = self._store.reserve(wanted)
-        if found is None:
-            return self._acted_first(wanted, act)
-        if found.request != wanted.request:
-            raise Conflict(f"the Idempotency-Key '{wanted.key}' was used for another request; choose a new one")
-        if found.answer is not None:
-            return found.answer
-        young = wanted.at - found.at < self._orphan_after
-        if young or not self._store.take_over(found, wanted.at):
-            raise Conflict(f"a request with the Idempotency-Key '{wanted.key}' is still under way; send it again later")
-        return self._acted(wanted, again)
+        for _ in range(1 + math.ceil(self._longest_wait_s / LOOK_EVERY_S)):
+            found = self._store.reserve(wanted)
+            if found is None:
+                return self._acted_first(wanted, act)
+            if found.request != wanted.request:
+                raise Conflict(f"the Idempotency-Key '{wanted.key}' was used for another request; choose a new one")
+            if found.answer is not None:
+                return found.answer
+            at_work = wanted.at - found.at < ORPHAN_AFTER and self._store.is_elsewhere(found)
+            if not at_work and self._store.take_over(found, wanted.at):
+                return self._acted(wanted, again)
+            time.sleep(min(LOOK_EVERY_S, self._longest_wait_s))
+        raise _under_way(wanted.key)
 
     def _acted_first(self, reserved: Reservation, act: Act) -> Answer:
         try:
@@ -124,6 +128,10 @@ class IdempotencyService:
                 return
             self._forgot_at = now
         self._store.forget(now - KEPT)
+
+
+def _under_way(key: str) -> Conflict:
+    return Conflict(f"a request with the Idempotency-Key '{key}' is still under way; send it again later")
 
 
 def _check(key: str) -> None:

@@ -24,6 +24,9 @@ class _Own(threading.local):
 class Database:
     """Transactions over one SQLAlchemy engine; thread-safe, one write transaction at a time in this process."""
 
+    process = ""
+    """This process's name among those that share the database; "" where one owns it."""
+
     def __init__(self, engine: sa.Engine, effects: Effects) -> None:
         self._engine = engine
         self._writers = engine.execution_options(fanfold_write=True)
@@ -88,6 +91,10 @@ class Database:
 
     def is_shared(self) -> bool:
         """Whether other servers use the database now."""
+        return False
+
+    def is_here(self, process: str) -> bool:
+        """Whether a process of that name, another one, has connections to the database now."""
         return False
 
     def migrated(self) -> tuple[str, str, list[str]]:

@@ -23,14 +23,20 @@ class SqlIdempotency:
             found = _found(connection, wanted.account_id, wanted.key)
             if found is None:
                 row = {"account_id": wanted.account_id, "key": wanted.key, "request": wanted.request, "at": wanted.at}
-                connection.execute(sa.insert(idempotency), row)
+                connection.execute(sa.insert(idempotency), row | {"process": self._database.process})
         return found
+
+    def is_elsewhere(self, found: Reservation) -> bool:
+        """See `ports.idempotency`."""
+        return found.process != self._database.process and self._database.is_here(found.process)
 
     def take_over(self, found: Reservation, at: datetime) -> bool:
         """See `ports.idempotency`."""
         guard = (*_unanswered(found.account_id, found.key), idempotency.c.at == found.at)
         with self._database.writing("take over key") as connection:
-            taken = connection.execute(sa.update(idempotency).where(*guard).values(at=at))
+            taken = connection.execute(
+                sa.update(idempotency).where(*guard).values(at=at, process=self._database.process)
+            )
         return taken.rowcount == 1
 
     def answer(self, account_id: str, key: str, answer: tuple[int, str]) -> None:
@@ -42,8 +48,9 @@ class SqlIdempotency:
 
     def release(self, account_id: str, key: str) -> None:
         """See `ports.idempotency`."""
+        ours = (*_unanswered(account_id, key), idempotency.c.process == self._database.process)
         with self._database.writing("release key") as connection:
-            connection.execute(sa.delete(idempotency).where(*_unanswered(account_id, key)))
+            connection.execute(sa.delete(idempotency).where(*ours))
 
     def forget(self, before: datetime) -> None:
         """See `ports.idempotency`."""
@@ -62,7 +69,7 @@ def _found(connection: Connection, account_id: str, key: str) -> Reservation | N
     if row is None:
         return None
     answer = None if row["status"] is None else (row["status"], row["body"])
-    return Reservation(row["account_id"], row["key"], row["request"], row["at"], answer)
+    return Reservation(row["account_id"], row["key"], row["request"], row["at"], answer, row["process"])
 
 
 _fits: type[IdempotencyStore] = SqlIdempotency

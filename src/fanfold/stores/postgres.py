@@ -62,6 +62,8 @@ WHERE locktype = 'advisory' AND granted AND datname = current_database() AND obj
 """
 """Who holds a lock in this database; locks of all databases of a server are told together."""
 
+_IS_HERE = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = %s)"
+
 log = logging.getLogger(__name__)
 
 
@@ -83,10 +85,10 @@ class PostgresDatabase(Database):
         with others unless `hold` says otherwise. Who has no hold of it is not told of others' commits."""
         self._url = _parsed(url)
         self._name = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
-        self._me = process_name()
+        self.process = process_name()
         self._hold = hold or Hold.SHARED
         self._closed = threading.Event()
-        engine = _engine(self._url, self._me)
+        engine = _engine(self._url, self.process)
         super().__init__(engine, effects)
         self._listener: threading.Thread | None = None
         self._taken = threading.Event()
@@ -119,12 +121,17 @@ class PostgresDatabase(Database):
 
     def lease(self) -> PostgresLease:
         """This process's hand on the orchestrator's lease."""
-        return PostgresLease(_dsn(self._url), self._name, self._me)
+        return PostgresLease(_dsn(self._url), self._name, self.process)
 
     def is_shared(self) -> bool:
         """Whether other servers have hold of the database now."""
         with self.reading() as connection:
             return int(connection.exec_driver_sql(_HOLDS, (OWNER_LOCK,)).scalar_one()) > 1
+
+    def is_here(self, process: str) -> bool:
+        """As the server knows; who cannot be heard of for a moment is not here."""
+        with self.reading() as connection:
+            return bool(connection.exec_driver_sql(_IS_HERE, (of_process(process),)).scalar_one())
 
     def listen_to_others(self, listener: Callable[[], None]) -> None:
         """Call `listener` after commits of other processes; it must return at once."""
@@ -135,7 +142,7 @@ class PostgresDatabase(Database):
         not allow it."""
         how = "pg_try_advisory_lock" + ("_shared" if self._hold is Hold.SHARED else "")
         with translated(self._name):
-            named = of_process(self._me)
+            named = of_process(self.process)
             connection = psycopg.connect(
                 _dsn(self._url), autocommit=True, connect_timeout=CONNECT_S, application_name=named
             )
@@ -228,7 +235,7 @@ class PostgresDatabase(Database):
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         while not self._closed.is_set():
             for notice in connection.notifies(timeout=LISTENS_FOR_S, stop_after=1):
-                if notice.payload != self._me:
+                if notice.payload != self.process:
                     self._tell_all()
 
     def _tell_all(self) -> None:

@@ -190,6 +190,7 @@ idempotency = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("body", sa.Text),
     _time("at", nullable=False),
+    _text("process"),
     sa.Index("idempotency_by_time", "at"),
 )
 

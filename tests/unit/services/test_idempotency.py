@@ -138,18 +138,6 @@ def test_a_refusal_after_a_crash_does_not_free_the_key(
         service.run("ann", "key", "other", Effect())
 
 
-def test_a_young_reservation_of_another_process_is_left_to_it(database: Database, clock: TurnedClock) -> None:
-    def a_process() -> IdempotencyService:
-        return IdempotencyService(SqlIdempotency(database), clock, orphan_after_s=60)
-
-    with pytest.raises(Killed):
-        a_process().run("ann", "key", "hash", Effect(Killed()))
-    with pytest.raises(Conflict, match="still under way"):
-        a_process().run("ann", "key", "hash", Effect())
-    clock.turn(60)
-    assert a_process().run("ann", "key", "hash", Effect()) == OK
-
-
 def test_a_repeat_waits_for_the_first_and_gets_its_answer(service: IdempotencyService) -> None:
     began, go_on = threading.Event(), threading.Event()
 

@@ -200,6 +200,7 @@ def _idempotency() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "key"),
     )
     op.create_index("idempotency_by_time", "idempotency", ["at"], unique=False)
