@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from fanfold.effects import Effects
-from fanfold.executors.ray_cluster import TrialCluster
+from fanfold.executors.ray_cluster import COMMON, TrialCluster, TrialNode, end_nodes, environment_of
 
 MEMORY_BYTES = 4 * 1024**3
 STARTS = f"""
@@ -37,6 +37,23 @@ def ray_cluster(nodes: int, cores: int = 1, regions: Sequence[str] = ()) -> Iter
     finally:
         cluster.stop()
         Effects().remove_tree(cluster.folder)
+
+
+@contextmanager
+def joined(cluster: TrialCluster, *options: str, path: str | None = None) -> Iterator[None]:
+    """A further node of one core for the block, with such options of `ray start`; `path` is where it finds programs."""
+    files = Path(tempfile.mkdtemp(prefix="ff-ray-"))
+    sizes = ["--num-cpus", "1", "--memory", str(MEMORY_BYTES), "--temp-dir", str(files / "0")]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--address", cluster.address, *sizes, *options]
+    environment = environment_of(cluster.token_file) | ({} if path is None else {"PATH": path})
+    process = Effects().spawn([*command, *COMMON], environment, None, subprocess.DEVNULL)
+    node = TrialNode(process.pid, psutil.Process(process.pid).create_time(), "", head=False)
+    try:
+        yield
+    finally:
+        end_nodes([node])
+        process.wait()
+        Effects().remove_tree(files)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ FOR_EVER = 'trap "" TERM; echo $$ > "$TASK_RESULTS_DIR/../pid"; while :; do slee
 class Bench:
     """An executor with a job's folder, and a way to wait for what it says."""
 
-    def __init__(self, name: str, tmp_path: Path, **where: object) -> None:
+    def __init__(self, name: str, tmp_path: Path, slots: int = SLOTS, **where: object) -> None:
         self.wake = ThreadSignal()
         self.clock = SteadyClock()
         self.folder = tmp_path / "job"
@@ -41,7 +41,7 @@ class Bench:
         for part in ("results", "logs"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         made: Callable[..., Executor] = load(EXECUTORS, name, "executor")
-        self.executor = made(SLOTS, Effects(), self.clock, self.wake, GRACE_S, **where)
+        self.executor = made(slots, Effects(), self.clock, self.wake, GRACE_S, **where)
         self.heard: list[Report] = []
         self.closed = False
 

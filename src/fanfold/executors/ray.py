@@ -270,6 +270,7 @@ class RayExecutor:
                 with self._lock:
                     self._trouble = ""
                     self._places = [place_of(node, self._place.region_label) for node in header["nodes"]]
+                    self._crew.learn_of(self._places)
                 self._meet()
             case "broken":
                 with self._lock:
@@ -294,8 +295,7 @@ class RayExecutor:
 
     def _welcome(self, name: str, hello: dict[str, Any]) -> None:
         with self._lock:
-            place = next((place for place in self._places if place.name == hello["node"]), None)
-            self._crew.welcome(name, hello, "" if place is None else place.region)
+            self._crew.welcome(name, hello, self._places)
 
     def _listen(self, name: str, said: dict[str, Any]) -> None:
         worker = self._crew.get(name)

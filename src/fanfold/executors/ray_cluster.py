@@ -35,7 +35,7 @@ STARTED = "Ray runtime started."
 OBJECT_STORE_BYTES = 80 * 1024**2
 """Ray's least: no data of jobs goes through its object store."""
 
-_COMMON = (
+COMMON = (
     *("--object-store-memory", str(OBJECT_STORE_BYTES), "--min-worker-port", "0", "--max-worker-port", "0"),
     *("--dashboard-agent-listen-port", "0", "--include-log-monitor", "false", "--disable-usage-stats", "--block"),
 )
@@ -117,7 +117,7 @@ class TrialCluster:
         """End what was started here and nothing else; says how many nodes still ran. Safe to repeat."""
         data, nodes = self._read(), self.nodes()
         ran = sum(node.process() is not None for node in nodes)
-        _end([process for node in nodes for process in _processes(node)])
+        end_nodes(nodes)
         while self._own:
             self._own.pop().wait()
         if "files" in data:
@@ -138,7 +138,7 @@ class TrialCluster:
         return found
 
     def _started(self, options: Sequence[str], number: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *_COMMON]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *COMMON]
         with self.log(number).open("wb") as log:
             return self._effects.spawn(command, environment_of(self.token_file), None, log.fileno())
 
@@ -176,8 +176,9 @@ def _processes(node: TrialNode) -> list[psutil.Process]:
     return ([] if first is None else [first]) + [one for one in psutil.process_iter() if _is_of(one, node)]
 
 
-def _end(processes: Sequence[psutil.Process]) -> None:
-    """End processes, frozen ones too."""
+def end_nodes(nodes: Sequence[TrialNode]) -> None:
+    """End all processes of nodes, frozen ones too."""
+    processes = [process for node in nodes for process in _processes(node)]
     for send in (psutil.Process.terminate, psutil.Process.kill):
         for one in processes:
             with suppress(psutil.NoSuchProcess):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fanfold.executors.ray_placing import parallel, slots_of
 from fanfold.jobs.models import AttemptKey
-from fanfold.jobs.needs import Need, Place
+from fanfold.jobs.needs import Need, Place, allows
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Report, RunOrder, Told
 from fanfold.runner import messages
@@ -49,7 +49,7 @@ class RayWorker:
         self.need = need
         self.slots = slots
         self.asked = True
-        self.leaving = self.yields = False
+        self.leaving = self.yields = self.placed = False
         self.since = self.heard = self.busy_at = self.counted_at = now
         self.node = self.host = self.region = ""
         self.pid = 0
@@ -64,7 +64,13 @@ class RayWorker:
 
     def takes(self, now: float) -> bool:
         """Whether it may be given orders."""
-        return not (self.asked or self.leaving or self.yields) and now - self.heard < SILENT_S
+        ready = self.placed and not (self.asked or self.leaving or self.yields or self.is_misplaced())
+        return ready and now - self.heard < SILENT_S
+
+    def is_misplaced(self) -> bool:
+        """Whether it came up in a region that its orders forbid: Ray can tell regions apart by their exact names only,
+        and only as the nodes were told."""
+        return self.placed and self.need is not None and not allows(self.need.regions, self.region)
 
     def room(self, share: int) -> int:
         """How many more orders it should hold now, where there are `share` for each slot."""
@@ -127,13 +133,21 @@ class Crew:
             worker.heard = self._clock.monotonic()
         return [worker for worker in self if worker.name not in names]
 
-    def welcome(self, name: str, hello: dict[str, Any], region: str) -> None:
-        """It has begun to work."""
+    def welcome(self, name: str, hello: dict[str, Any], places: Iterable[Place]) -> None:
+        """It has begun to work, on one of these nodes or one that is not told of yet."""
         worker = self._workers.get(name)
         if worker is not None:
             worker.asked = False
             worker.heard = worker.busy_at = self._clock.monotonic()
-            worker.node, worker.host, worker.pid, worker.region = hello["node"], hello["host"], hello["pid"], region
+            worker.node, worker.host, worker.pid = hello["node"], hello["host"], hello["pid"]
+            self.learn_of(places)
+
+    def learn_of(self, places: Iterable[Place]) -> None:
+        """These are the nodes: who is on one that was not known before has its region now."""
+        regions = {place.name: place.region for place in places}
+        for worker in self._workers.values():
+            if not worker.placed and worker.node in regions:
+                worker.region, worker.placed = regions[worker.node], True
 
     def heard(self, worker: RayWorker, reports: Sequence[Report], said: dict[str, Any]) -> None:
         """Note what a worker said."""
@@ -274,7 +288,8 @@ class Crew:
                 continue
             idle_s = now - worker.busy_at
             met = worker.need is None and worker.told
-            if worker.yields or idle_s > IDLE_S or ((pressing - {worker.need} or met) and idle_s > YIELD_S):
+            out = worker.yields or worker.is_misplaced()
+            if out or idle_s > IDLE_S or ((pressing - {worker.need} or met) and idle_s > YIELD_S):
                 worker.leaving = True
                 leaving.append(worker)
         return leaving

@@ -4,6 +4,7 @@ out."""
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ MOST_SLOTS = 4
 
 ACCELERATOR = "accelerator_type:"
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
+_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
+"""What the value of a label may be: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,16 @@ def _card(places: Iterable[Place], need: Need) -> str:
 
 
 def _regions(places: Iterable[Place], need: Need) -> str:
-    """The regions of the nodes that are allowed, as Ray selects them; "" for any."""
+    """The regions that are allowed, as Ray selects them; "" for any. Those that have no node now are named too: one may
+    join while a worker waits for its place."""
     regions = need.regions
-    if not regions.whitelist and not regions.blacklist:
-        return ""
-    known = sorted({place.region for place in places if place.region})
-    wanted = [region for region in known if allows(regions, region)]
+    known = {place.region for place in places}
     if regions.whitelist:
-        return f"in({','.join(wanted or regions.whitelist)})"
-    forbidden = [region for region in known if not allows(regions, region)]
-    return f"!in({','.join(forbidden)})" if forbidden else ""
+        return _selected("in", {name for name in known.union(regions.whitelist) if allows(regions, name)})
+    return _selected("!in", {name for name in known.union(regions.blacklist) if not allows(regions, name)})
+
+
+def _selected(how: str, names: Iterable[str]) -> str:
+    """Ray refuses a selector with a name that none of its labels can have."""
+    possible = sorted(name for name in names if _LABEL.fullmatch(name))
+    return f"{how}({','.join(possible)})" if possible else ""

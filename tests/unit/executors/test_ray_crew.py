@@ -8,7 +8,7 @@ import pytest
 
 from fanfold.executors.ray_crew import GIVE_UP_S, IDLE_S, MOST_AHEAD, SILENT_S, STARVED_S, YIELD_S, Crew, RayWorker
 from fanfold.jobs.blocks import GIB, Device
-from fanfold.jobs.models import AttemptKey, Role, TaskKey
+from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need, Place
 from fanfold.jobs.task_lifecycle import Succeeded
 from fanfold.ports.executor import RunOrder
@@ -46,12 +46,12 @@ def crew(clock: Hands) -> Crew:
 
 def order(index: int, need: Need = SMALL, avoid: str = "") -> RunOrder:
     key = AttemptKey(TaskKey("job", Role.APP, index), 1)
-    return RunOrder(key, 1, "", "", "", "main.py", device=need.device, avoid_runner=avoid)
+    return RunOrder(key, 1, "", "", "", "main.py", device=need.device, regions=need.regions, avoid_runner=avoid)
 
 
 def ready(crew: Crew, name: str, need: Need = SMALL, slots: int = 1) -> RayWorker:
     worker = crew.add(name, need, slots)
-    crew.welcome(name, HELLO, "eu")
+    crew.welcome(name, HELLO, NODES)
     return worker
 
 
@@ -212,16 +212,36 @@ def test_busy_workers_yield_to_orders_that_wait_for_longer(crew: Crew, clock: Ha
     end(crew, busy[0], *list(busy[0].orders))
     assert all(worker is not busy[0] for worker, _ in crew.hand_out(waiting))
     assert crew.to_leave(waiting) == [busy[0]]
-    crew.welcome("asked", HELLO, "")
+    crew.welcome("asked", HELLO, NODES)
     crew.to_leave(waiting)
     assert not busy[1].yields
+
+
+@pytest.mark.parametrize("regions", [Regions(("eu",)), Regions((), ("us",))])
+def test_a_worker_in_a_region_that_its_orders_forbid_gets_none_and_leaves(crew: Crew, regions: Regions) -> None:
+    need = Need(Device(1.0, GIB), regions)
+    worker = crew.add("one", need, 1)
+    crew.welcome("one", HELLO, [Place(Device(4.0, 8 * GIB), "us", "a")])
+    waiting = deque([order(0, need)])
+    assert (crew.hand_out(waiting), len(waiting)) == ([], 1)
+    assert crew.to_leave(waiting) == [worker]
+
+
+def test_a_worker_on_a_node_not_told_of_yet_gets_orders_once_its_region_is_known(crew: Crew) -> None:
+    need = Need(Device(1.0, GIB), Regions((), ("us",)))
+    crew.add("one", need, 1)
+    crew.welcome("one", HELLO, [])
+    waiting = deque([order(0, need)])
+    assert crew.hand_out(waiting) == crew.to_leave(waiting) == []
+    crew.learn_of([Place(Device(4.0, 8 * GIB), "eu", "a")])
+    assert [worker.region for worker, _ in crew.hand_out(waiting)] == ["eu"]
 
 
 def test_workers_of_an_earlier_process_are_met_and_leave_when_they_are_done(crew: Crew, clock: Hands) -> None:
     assert crew.meet(["old"]) == []
     (old,) = crew
     assert not crew.all_met()
-    crew.welcome("old", HELLO, "eu")
+    crew.welcome("old", HELLO, NODES)
     key = order(0).attempt
     crew.heard(old, [], {"holds": [messages.attempt_json(key)], "runners": []})
     assert crew.all_met()

@@ -43,11 +43,21 @@ def test_regions_are_asked_for_by_label() -> None:
         return options_of(NODES, Need(Device(), Regions(*lists)), 1, LABEL).get("label_selector")
 
     assert selected() is None
-    assert selected(("EU",)) == {LABEL: "in(eu)"}
+    assert selected(("EU", "mars")) == {LABEL: "in(EU,eu,mars)"}
     assert selected(("eu", "us"), ("us",)) == {LABEL: "in(eu)"}
     assert selected((), ("us",)) == {LABEL: "!in(us)"}
-    assert selected((), ("mars",)) is None
+    assert selected((), ("US",)) == {LABEL: "!in(US,us)"}
+    assert selected((), ("mars", "us")) == {LABEL: "!in(mars,us)"}
     assert selected(("mars",)) == {LABEL: "in(mars)"}
+    assert selected(("mars", "venus"), ("mars",)) == {LABEL: "in(venus)"}
+
+
+def test_a_region_that_no_node_can_have_is_not_asked_for() -> None:
+    def selected(*lists: tuple[str, ...]) -> Any:
+        return options_of(NODES, Need(Device(), Regions(*lists)), 1, LABEL).get("label_selector")
+
+    assert selected((), ("", "no label", "a,b", "x" * 64)) is None
+    assert selected((), ("no label", "us")) == {LABEL: "!in(us)"}
 
 
 def test_a_worker_takes_at_most_half_a_node_and_four_slots() -> None:
