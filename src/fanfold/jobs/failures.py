@@ -52,8 +52,8 @@ class FailureGroup:
 
 
 def cause_of(lines: Iterable[str]) -> Cause:
-    """The cause that the last lines of a log tell, oldest first."""
-    listed = [line.rstrip() for line in lines]
+    """The cause that the last lines of a log tell, oldest first; printable whatever the program printed."""
+    listed = [printable(line).rstrip() for line in lines]
     frames = [position for position, line in enumerate(listed) if _FRAME.match(line)]
     if frames:
         exceptions = (line for line in listed[frames[-1] + 1 :] if not line.startswith(" ") and _EXCEPTION.match(line))
@@ -62,6 +62,13 @@ def cause_of(lines: Iterable[str]) -> Cause:
             return Cause(exception[:MAX_EXCEPTION], _frame(listed[frames[-1]]))
     last = next((line.strip() for line in reversed(listed) if line.strip()), "")
     return Cause(last[:MAX_EXCEPTION])
+
+
+def printable(line: str) -> str:
+    """A line with blanks for what a terminal would obey or a database would not take."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else " " for letter in line)
 
 
 def _frame(line: str) -> str:

@@ -125,7 +125,7 @@ class Feeder:
             else:
                 task, max_attempts = known
                 changes.append(Finished(task, after_attempt(task, outcome, max_attempts), outcome))
-        won = self._store.finish(changes) if changes else []
+        won = self._written(changes) if changes else []
         late += [change.outcome for change in self._lost(changes, won)]
         for outcome in [*late, *(change.outcome for change in won)]:
             self._under_way.pop(outcome.attempt, None)
@@ -133,6 +133,23 @@ class Feeder:
             self._drop(outcome)
         self._learn(won)
         return won
+
+    def _written(self, changes: list[Finished]) -> list[Finished]:
+        """The ends that counted. A report that the store cannot keep fails its own task and holds up no other."""
+        try:
+            return self._store.finish(changes)
+        except BadInput as err:
+            if len(changes) == 1:
+                return self._store.finish([self._refused(changes[0], err)])
+        return [won for change in changes for won in self._written([change])]
+
+    def _refused(self, change: Finished, err: BadInput) -> Finished:
+        """The end of an attempt of whose report nothing but its time can be kept."""
+        message, before = f"what was reported of it is lost: {err}", change.before
+        told = ProgramFailed(
+            before.attempt_key, self._clock.now(), reason=Reason.BAD_RESULT, message=message, final=True
+        )
+        return Finished(before, after_attempt(before, told, before.failures + 1), told)
 
     def _looked_up(self, attempt: AttemptKey) -> tuple[Task, int] | None:
         """An attempt that was handed out before this process began; None where it is no longer the task's own."""

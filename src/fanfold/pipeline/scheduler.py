@@ -15,7 +15,7 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Protocol
 
-from fanfold.errors import IllegalMove, LostRace, OutOfSpace, Unavailable
+from fanfold.errors import BadInput, IllegalMove, LostRace, OutOfSpace, Unavailable
 from fanfold.jobs.lifecycle import ACTIVE, ENDED, Event, Failed, Paused, Step, Waited, step
 from fanfold.jobs.models import Job, JobState
 from fanfold.jobs.work import WORK, Work
@@ -259,16 +259,21 @@ class Scheduler:
         walks = [steps for steps in told if steps]
         if not walks:
             return False
-        written = []
+        written, refused = [], []
         with self._tools.store.grouped():
             for steps in walks:
+                before = steps[0].before
                 try:
                     written.append((self._tools.store.advance(*steps), steps))
                 except LostRace as err:
-                    before = steps[0].before
                     log.debug("job %s: a stage came too late: %s", before.id, err, extra=about(before))
+                except BadInput as err:
+                    if isinstance(steps[-1].event, Failed):
+                        raise
+                    refused.append((before, Failed("internal", f"what came of {before.state.word} is lost: {err}")))
         for job, steps in written:
             self._after(job, steps)
+        self._write([self._stepped(job, event) for job, event in refused])
         return True
 
     def _after(self, job: Job, steps: Sequence[Step]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fanfold.effects import Effects
+from fanfold.jobs.failures import printable
 from fanfold.jobs.secrets import Masker
 from fanfold.ports.clock import Clock
 from fanfold.runner.kept_log import KeptLog
@@ -85,9 +86,7 @@ class AttemptLog:
 
     def last_words(self) -> str:
         """The last line that says something, at most 500 printable characters; "" when there is none."""
-        shown = (
-            "".join(letter if letter.isprintable() else " " for letter in line).strip() for line in reversed(self.tail)
-        )
+        shown = (printable(line).strip() for line in reversed(self.tail))
         return next((line[:500] for line in shown if line), "")
 
     def _write(self, lines: list[bytes]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fanfold.effects import Effects
+from fanfold.errors import BadInput
 from fanfold.stores import migrate
 
 Connection = sa.Connection
@@ -82,8 +83,12 @@ class Database:
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """Database errors as ours; each database says which are which."""
-        yield
+        """Database errors as ours; each database says which are which. What no database can hold, such as halves of
+        surrogate pairs, is BadInput."""
+        try:
+            yield
+        except (UnicodeEncodeError, OverflowError) as err:
+            raise cannot_keep(err) from err
 
     def fenced(self, epoch: Callable[[], int]) -> Database:
         """The same database for the holder of a lease with this epoch; this one itself where one process owns it."""
@@ -114,6 +119,11 @@ class Database:
         """Let go of the database, when nobody writes to it."""
         with self._write_lock:
             self._engine.dispose()
+
+
+def cannot_keep(err: BaseException | None) -> BadInput:
+    """What was to be written is nothing that the database can hold."""
+    return BadInput(f"the database cannot keep what was to be written: {err}")
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, Deposed, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
-from fanfold.stores.database import Connection, Database
+from fanfold.stores.database import Connection, Database, cannot_keep
 from fanfold.stores.lease import EPOCH, PostgresLease
 from fanfold.stores.locking import locked
 from fanfold.stores.migrate import Prepare, bring_up_to_date
@@ -162,9 +162,13 @@ class PostgresDatabase(Database):
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """A full disk is OutOfSpace; a server that is away, ends a connection or has no time is Unavailable."""
+        """A full disk is OutOfSpace; a server that is away, ends a connection or has no time is Unavailable; what it
+        takes in no column, as the character NUL in a text, is BadInput."""
         try:
-            yield
+            with super().translated():
+                yield
+        except (psycopg.DataError, sa.exc.DataError) as err:  # the former while rows are copied
+            raise cannot_keep(err.orig if isinstance(err, sa.exc.DataError) else err) from err
         except psycopg.Error as err:  # where a transaction begins
             raise Unavailable(f"the database '{self._name}' does not answer: {err}") from err
         except sa.exc.DBAPIError as err:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHIP = Decimal(10) ** 8
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -42,11 +44,29 @@ class Chips(sa.TypeDecorator[Decimal]):
         return None if value is None else Decimal(value) / _CHIP
 
 
+class Told(sa.TypeDecorator[str]):
+    """What a program, a runner or a store far away said, in any letters: NUL characters and halves of surrogate pairs,
+    which not every database takes, are replaced where it is written."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """What can be kept of it."""
+        if not value or (value.isascii() and "\0" not in value):
+            return value
+        return _UNKEPT.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
 metadata = sa.MetaData()
 
 
 def _text(name: str, **more: Any) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False, **more)
+
+
+def _told(name: str) -> sa.Column[str]:
+    return sa.Column(name, Told, nullable=False)
 
 
 def _number(name: str) -> sa.Column[int]:
@@ -89,9 +109,9 @@ jobs = sa.Table(
     _number("canary_below"),
     _number("merge_round"),
     sa.Column("partial", sa.Boolean, nullable=False),
-    _text("waiting_reason"),
+    _told("waiting_reason"),
     _text("failure_reason"),
-    _text("error_message"),
+    _told("error_message"),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("records", sa.JSON, nullable=False),
     _text("num_units_estimation"),
@@ -116,16 +136,19 @@ tasks = sa.Table(
     _text("job_id", primary_key=True),
     _text("role", primary_key=True),
     sa.Column("chunk_index", sa.BigInteger, primary_key=True),
-    _text("label"),
+    _told("label"),
     sa.Column("chunk", sa.JSON),
     _text("state"),
     *(_number(name) for name in ("attempt", "fence", "failures", "losses")),
-    _text("runner"),
-    _text("region"),
+    _told("runner"),
+    _told("region"),
     _time("created_at", nullable=False),
     *(_time(name) for name in ("due_at", "lease_until", "assigned_at", "received_at", "started_at", "ended_at")),
     sa.Column("exit_code", sa.Integer),
-    *(_text(name) for name in ("reason", "error_message", "failure_id", "exception", "frame")),
+    _text("reason"),
+    _told("error_message"),
+    _text("failure_id"),
+    *(_told(name) for name in ("exception", "frame")),
     *(_text(name) for name in ("block", "result_key", "reused_from")),
     sa.Column("cpu_s", sa.Float, nullable=False),
     *(_number(name) for name in ("max_memory_bytes", "bytes_in", "bytes_out", "run_us")),
@@ -156,9 +179,9 @@ attempts = sa.Table(
     _number("attempt"),
     _text("outcome"),
     _text("reason"),
-    _text("error_message"),
+    _told("error_message"),
     sa.Column("exit_code", sa.Integer),
-    _text("runner"),
+    _told("runner"),
     _text("block"),
     *(_time(name) for name in ("assigned_at", "started_at", "ended_at")),
     sa.Column("cpu_s", sa.Float, nullable=False),

@@ -51,7 +51,8 @@ class SqliteDatabase(Database):
     def translated(self) -> Iterator[None]:
         """A full disk is OutOfSpace, a damaged file Broken, what else SQLite calls operational Unavailable."""
         try:
-            yield
+            with super().translated():
+                yield
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as err:  # the latter while it connects
             text = str(err.orig if isinstance(err, sa.exc.DatabaseError) else err)
             if any(sign in text for sign in _FULL):

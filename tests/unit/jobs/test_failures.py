@@ -34,6 +34,12 @@ def test_of_chained_exceptions_the_last_counts() -> None:
     assert cause_of([*first, *again]).exception == "Worse: no"
 
 
+def test_a_cause_holds_nothing_that_a_terminal_or_a_database_would_stumble_over() -> None:
+    assert cause_of(["a\0b", "\0\x1b "]) == Cause("a b")
+    odd = ['  File "/app/ma\0in.py", line 3, in pa\x07rse', "    pass", "ValueError: \x1b[31mno\0"]
+    assert cause_of(odd) == Cause("ValueError:  [31mno", "ma in.py:3 pa rse")
+
+
 def test_without_a_traceback_the_last_line_that_says_something_is_the_cause() -> None:
     assert cause_of(["step 1", "grep: x: no such file", "", "  "]) == Cause("grep: x: no such file")
     assert cause_of([]) == Cause()
