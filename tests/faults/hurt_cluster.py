@@ -26,9 +26,6 @@ WITHIN_S = 120.0
 
 TAKE_OVER_S = 10.0
 CHUNKS = 24
-RATE = 1_000_000
-"""Chips for an hour: short programs cost something."""
-
 SLOW = """#!/bin/sh
 sleep 0.2
 echo "$FANFOLD_CHUNK_INDEX" > "$TASK_RESULTS_DIR/out.txt"
@@ -68,12 +65,6 @@ class Cluster:
 
     def door(self) -> Door:
         return self.api.door(self.key)
-
-    def charge(self) -> None:
-        """Charge for what runs from now on; at the end the books are proved."""
-        with self.door() as door:
-            json_of(door.post("/v1/wallet/enable", json={"enabled": True}))
-            json_of(door.post("/v1/wallet/prices", json={"rate": RATE}))
 
     def gone(self, server: Server) -> None:
         self._running.discard(server)

@@ -17,6 +17,7 @@ from fanfold.stores.postgres import PostgresStore
 from fanfold.stores.wallet import SqlWallet
 from tests.compat.server import until
 from tests.conformance.s3_server import content
+from tests.faults.compared_books import charge
 from tests.faults.hurt_cluster import CHUNKS, WITHIN_S, Cluster, output_of
 from tests.whole_cluster import NODES, Nodes, Parts, whole_cluster
 
@@ -34,7 +35,8 @@ class Whole(Cluster):
         self._frozen: list[psutil.Process] = []
         self._frozen_workers: list[psutil.Process] = []
         super().__init__(place, parts.database, **parts.settings(place.name))
-        self.charge()
+        with self.door() as door:
+            self.account = charge(door)
 
     def mend(self) -> None:
         self._thaw()

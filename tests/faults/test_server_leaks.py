@@ -14,7 +14,8 @@ import pytest
 
 from tests.compat.scene import draft, ended, fresh, job_of, run
 from tests.compat.server import json_of, until
-from tests.faults.hounded import JOBS, SLOTS, Hounded, hounded
+from tests.faults.callers import JOBS
+from tests.faults.hounded import SLOTS, Hounded, hounded
 from tests.pace import patience
 
 SEED = 20260104

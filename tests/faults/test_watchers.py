@@ -14,7 +14,8 @@ import pytest
 
 from tests.compat.scene import ENDED
 from tests.compat.server import until
-from tests.faults.hounded import JOBS, Hounded, hounded
+from tests.faults.callers import JOBS
+from tests.faults.hounded import Hounded, hounded
 
 SEED = 20260103
 EVENTS = "/v1/customer/events"
