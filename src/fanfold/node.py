@@ -25,6 +25,7 @@ from fanfold.platforms import bubblewrap
 from fanfold.ports.executor import Report, RunOrder, Told
 from fanfold.ports.platform import Rules
 from fanfold.runner import messages
+from fanfold.runner.environments import told_to_uv
 from fanfold.signals import ThreadSignal
 
 LOOK_EVERY_S = 0.5
@@ -51,7 +52,7 @@ class Worker:
             self._wake,
             config["kill_grace_s"],
             rules=replace(rules, isolation="on" if walled else "off"),
-            post=Post(name, storage=config["storage"] and messages.storage_of(config["storage"])),
+            post=_post(name, config["storage"]),
         )
         self._slots: int = config["slots"]
         self._cards = {key: os.environ[key] for key in GPU_VARIABLES if config["gpus"] and key in os.environ}
@@ -126,6 +127,16 @@ class Worker:
             time.sleep(LOOK_EVERY_S)
         self.close()
         os._exit(0)
+
+
+def _post(name: str, told: messages.Message | None) -> Post:
+    """Where its runners work. How packages are fetched here, this node's own environment says, too."""
+    if told is None:
+        return Post(name)
+    environments = messages.environments_of(told)
+    if environments is not None:
+        environments = replace(environments, variables=told_to_uv(os.environ))
+    return Post(name, storage=messages.storage_of(told), environments=environments)
 
 
 def _can_wall(isolation: str) -> bool:

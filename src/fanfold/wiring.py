@@ -31,12 +31,12 @@ from fanfold.pipeline.reconcile import Reconciler
 from fanfold.pipeline.scheduler import Scheduler
 from fanfold.pipeline.tools import Tools
 from fanfold.pipeline.workspace import Workspace
+from fanfold.places import RUNNER_PATIENCE_S, environments_of, made_on_nodes, storage_of
 from fanfold.platforms import bubblewrap
 from fanfold.platforms.images import RuntimeImages
-from fanfold.ports.blobs import BlobPlace, Blobs
+from fanfold.ports.blobs import Blobs
 from fanfold.ports.clock import Clock
 from fanfold.ports.datasource import DataSource
-from fanfold.ports.environments import Environments
 from fanfold.ports.executor import Executor
 from fanfold.ports.plans import ChunkPlanner
 from fanfold.ports.platform import Rules
@@ -45,7 +45,6 @@ from fanfold.ports.signals import Signal
 from fanfold.ports.space import Space
 from fanfold.ports.store import Store
 from fanfold.registry import DATA_SOURCES, EXECUTORS, STORES, load
-from fanfold.runner.environments import UvEnvironments
 from fanfold.runner.storage import storage_at
 from fanfold.services.arriving import problem_of
 from fanfold.services.block_files import BlockFiles
@@ -68,11 +67,6 @@ if TYPE_CHECKING:
 
 DATABASE = "fanfold.db"
 STAGE_THREADS = 4
-PATIENCE_S = 20.0
-"""A server asks a silent job storage again for so long, and then does what else there is to do before it tries anew."""
-
-RUNNER_PATIENCE_S = 600.0
-"""A runner has nothing else to do: it keeps what its program made for so long."""
 
 
 @dataclass(slots=True)
@@ -132,7 +126,8 @@ def wire(
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
     platforms = _platforms(settings, workspace, find_tokens(store.database) if find_tokens else _no_token)
-    orders = OrderMaker(workspace, platforms.interpreters.command, secrets, sources, platforms.images.of)
+    interpreters, images = platforms.interpreters, platforms.images
+    orders = OrderMaker(workspace, interpreters.command, secrets, sources, images.of, packages=interpreters.packages)
     feeder = Feeder(led, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=led,
@@ -246,6 +241,7 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         region_label=settings.ray_region_label,
         isolation=settings.isolation,
         storage=(storage_of(settings, RUNNER_PATIENCE_S), node_folder),
+        environments=made_on_nodes(settings, node_folder) if settings.storage else None,
         stands_by=bool(settings.database),
     )
     rules = rules_of(replace(settings, isolation="off"))
@@ -259,24 +255,6 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
 def _workspace(settings: Settings, effects: Effects, process: str, stopping: Callable[[], bool]) -> Workspace:
     blobs = storage_at(storage_of(settings), effects, settings.state, stopping)
     return Workspace(settings.state, effects, blobs, process)
-
-
-def storage_of(settings: Settings, patience_s: float = PATIENCE_S) -> BlobPlace:
-    """Where job data is at rest."""
-    if not settings.storage:
-        return BlobPlace()
-    bucket, _, prefix = settings.storage.removeprefix("s3://").partition("/")
-    return BlobPlace(
-        "s3",
-        bucket,
-        prefix,
-        settings.storage_endpoint,
-        settings.storage_region,
-        settings.storage_access_key,
-        settings.storage_secret_key,
-        settings.storage_cache_bytes,
-        patience_s,
-    )
 
 
 def block_files(settings: Settings, effects: Effects, clock: Clock, blobs: Blobs) -> BlockFiles:
@@ -338,23 +316,13 @@ def _opened(settings: Settings, effects: Effects, executor: Executor) -> SqlStor
         raise
 
 
-def environments_of(settings: Settings, effects: Effects) -> Environments:
-    """What builds the environments of blocks that require packages."""
-    return UvEnvironments(
-        Path(settings.environments or settings.state / "environments"),
-        settings.python,
-        effects,
-        index=settings.package_index,
-        links=[folder for folder in settings.package_folders.split(":") if folder],
-        timeout_s=settings.environment_timeout_s,
-    )
-
-
 def _platforms(settings: Settings, workspace: Workspace, token: FindToken) -> BlockPlatforms:
     effects = workspace.effects
     fetched = RuntimeImages(settings.containers, settings.state / "private-images", effects)
+    on_nodes = settings.executor == "ray" and bool(settings.storage)
+    lists = workspace if on_nodes else None
     return BlockPlatforms(
-        Interpreters(settings.python, (sys.executable, "-P"), environments_of(settings, effects)),
+        Interpreters(settings.python, (sys.executable, "-P"), environments_of(settings, effects), lists),
         JobImages(fetched, workspace, settings.container_fallback == "on", token),
     )
 

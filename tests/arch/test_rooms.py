@@ -54,7 +54,7 @@ SEES = {
 }
 # The root of a process of its own, which puts its parts together.
 ROOTS = {"runner/__main__.py": {"platforms"}}
-SETTINGS_READERS = {"api", "cli", "console", "server", "settings", "wiring"}
+SETTINGS_READERS = {"api", "cli", "console", "places", "server", "settings", "wiring"}
 
 # Calls that ask the clock, chance or the disk; a pure room is handed the answer.
 IMPURE_CALLS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open", "input", "print"}

@@ -111,8 +111,8 @@ def _storage() -> Finding:
 
 def _job_storage() -> Finding:
     """Whether the object store that the settings name takes, finds and gives back a small object."""
+    from fanfold.places import storage_of
     from fanfold.runner.storage import storage_at
-    from fanfold.wiring import storage_of
 
     what = "job storage"
     try:
@@ -198,9 +198,10 @@ def _state_folder(state: Path) -> Iterator[Finding]:
     """Every invariant of a server's or run's database and storage."""
     from fanfold.pipeline.invariants import check_invariants
     from fanfold.pipeline.workspace import Workspace
+    from fanfold.places import storage_of
     from fanfold.runner.storage import storage_at
     from fanfold.stores.sqlite import SqliteStore
-    from fanfold.wiring import DATABASE, storage_of
+    from fanfold.wiring import DATABASE
 
     what = "state"
     if not (state / DATABASE).is_file():

@@ -31,6 +31,7 @@ from fanfold.jobs.secrets import environment_names
 from fanfold.jobs.task_lifecycle import Outcome, ProgramFailed, Reason, Succeeded
 from fanfold.pipeline.images import INTERPRETER, fetched, notice
 from fanfold.pipeline.workspace import Workspace
+from fanfold.places import environments_of
 from fanfold.platforms.choosing import ChosenPlatform
 from fanfold.platforms.images import RuntimeImages
 from fanfold.ports.blobs import Blobs
@@ -47,7 +48,7 @@ from fanfold.services.caller_secrets import CallerSecrets
 from fanfold.services.log_files import lines_of, log_of
 from fanfold.services.packages import Packages, ReadBlock
 from fanfold.settings import Settings
-from fanfold.wiring import environments_of, rules_of
+from fanfold.wiring import rules_of
 
 LOOK_EVERY_S = 0.2
 JOB = "trial"

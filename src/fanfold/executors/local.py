@@ -240,7 +240,7 @@ class LocalExecutor:
         with self._lock:
             self._runners.append(runner)
         if self._post.storage is not None:
-            self._say(runner, messages.storage_json(*self._post.storage))
+            self._say(runner, messages.storage_json(*self._post.storage, self._post.environments))
 
     def _hear(self, runner: RunnerProcess) -> None:
         try:

@@ -362,7 +362,8 @@ class RayExecutor:
                 "isolation": self._place.isolation,
                 "serverless_s": self._place.serverless_s,
                 "gpus": bool(need.device.gpus),
-                "storage": self._place.storage and messages.storage_json(*self._place.storage),
+                "storage": self._place.storage
+                and messages.storage_json(*self._place.storage, self._place.environments),
             }
             with self._lock:
                 self._crew.add(name, need, slots)

@@ -13,6 +13,7 @@ from typing import Any
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.needs import Need, Place, allows, holds, suits
 from fanfold.ports.blobs import BlobPlace
+from fanfold.ports.environments import EnvironmentPlace
 
 MOST_SLOTS = 4
 """A worker runs at most so many programs at a time, and takes at most half a node where it runs more than one."""
@@ -27,8 +28,9 @@ _LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
 class RayPlace:
     """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
     ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
-    where job data is at rest, with a node's own folder for it. A worker that hears nothing of its server for
-    `serverless_s` ends its work. Who `stands_by` leaves workers to the server that leads, until it takes over."""
+    where job data is at rest, with a node's own folder for it, and how `environments` are made there, where nodes do
+    not see the server's. A worker that hears nothing of its server for `serverless_s` ends its work. Who `stands_by`
+    leaves workers to the server that leads, until it takes over."""
 
     address: str = "auto"
     namespace: str = "fanfold"
@@ -38,6 +40,7 @@ class RayPlace:
     auth: str = "token"
     serverless_s: float = 10.0
     storage: tuple[BlobPlace, Path] | None = None
+    environments: EnvironmentPlace | None = None
     stands_by: bool = False
 
 

@@ -123,7 +123,14 @@ def _units_per_us(cores: float, memory_bytes: int, cpu: Decimal, memory: Decimal
 STANDARD = Tariff()
 
 _NOT_THE_PROGRAM = frozenset(
-    {Reason.CANNOT_START, Reason.CHUNK_CHANGED, Reason.SOURCE_UNAVAILABLE, Reason.DISK_FULL, Reason.ABORTED}
+    {
+        Reason.CANNOT_START,
+        Reason.ENVIRONMENT_FAILED,
+        Reason.CHUNK_CHANGED,
+        Reason.SOURCE_UNAVAILABLE,
+        Reason.DISK_FULL,
+        Reason.ABORTED,
+    }
 )
 PLATFORM_FAILED = frozenset({"disk_full", "internal"})
 """Jobs that failed so were not ended by their programs nor by a person."""

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     BAD_RESULT = "bad_result"
     CANNOT_START = "cannot_start"
+    ENVIRONMENT_FAILED = "environment_failed"
     CHUNK_CHANGED = "chunk_changed"
     SOURCE_UNAVAILABLE = "source_unavailable"
     DISK_FULL = "disk_full"

@@ -31,8 +31,8 @@ _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
 
 class OrderMaker:
-    """Makes orders. `interpreter` says what starts the Python files of a block, `image` what it runs in. Secrets are
-    looked up for each order and kept nowhere."""
+    """Makes orders. `interpreter` says what starts the Python files of a block, `image` what it runs in, `packages` the
+    address of what is installed for it where it runs. Secrets are looked up for each order and kept nowhere."""
 
     def __init__(
         self,
@@ -41,12 +41,15 @@ class OrderMaker:
         secrets: ProgramSecrets,
         sources: Callable[[DataRef], DataSource],
         image: Callable[[Job, Role], Image | None] = lambda _job, _role: None,
+        *,
+        packages: Callable[[Job, Role], str] = lambda _job, _role: "",
     ) -> None:
         self._workspace = workspace
         self._secrets = secrets
         self._sources = sources
         self._interpreter = interpreter
         self._image = image
+        self._packages = packages
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
         self._needs: dict[tuple[str, int, Role], Need] = {}
 
@@ -113,6 +116,7 @@ class OrderMaker:
             timeout_s=job.config.task_timeout_s,
             image="" if image is None else image.id,
             runtime="" if image is None else image.runtime,
+            environment=self._packages(job, role) if image is None else "",
             env={
                 **({} if image is None else image.env),
                 contract.JOB_ID: job.id,

@@ -7,6 +7,7 @@ jobs/<job id>/
   draft.jsonl           the same, as the last plan of a draft found them: it may be under way while a run begins
   plan.jsonl            chunks planned by a built-in splitter
   results/<attempt>/    published results, whole or not there
+  packages/<role>.<round>.txt   what exactly nodes install for a block that requires packages
   logs/<attempt>.jsonl  and what comes after a log's head: `jobs.log_names`
   merge/                what the assembler is given: inputs.jsonl, index.json
   records/              what is told beside the output: provenance.json, failed.jsonl
@@ -30,7 +31,7 @@ from typing import IO, Any
 from fanfold.effects import Effects, part_of
 from fanfold.errors import OutOfSpace, Unavailable
 from fanfold.jobs.chunks import STORED
-from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest
+from fanfold.jobs.models import AttemptKey, ResultFile, ResultManifest, Role
 from fanfold.pipeline.linking import Gathered, gather
 from fanfold.ports.blobs import Blob, Blobs
 from fanfold.ports.datasource import SourceFile
@@ -65,6 +66,10 @@ class JobFolder:
         """Make the folder on this machine's disk and what attempts expect in it; safe to repeat."""
         for name in ("results", "logs", "merge", "records"):
             self._effects.make_folder(self.path / name)
+
+    def packages(self, role: Role, round_: int) -> Path:
+        """Where the list of packages lies that the block of a role runs with in a round."""
+        return self.path / "packages" / f"{role.value}.{round_}.txt"
 
     def result(self, attempt: AttemptKey) -> Path:
         """Where an attempt's result is published."""
@@ -176,7 +181,7 @@ class JobFolder:
 
     def remove_data(self) -> None:
         """Remove all but the logs."""
-        for name in ("source", "results", "merge", "records"):
+        for name in ("source", "results", "merge", "records", "packages"):
             self.blobs.drop(self.path / name)
         for path in (self.source_list, self.draft_list, self.plan, self.partition_inputs):
             self.blobs.drop(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,19 @@ class Environment:
 
     python: str
     lock: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPlace:
+    """Where and how another machine makes environments: the folder there, the interpreter, where packages come from
+    besides what `variables` of the process that starts runners say there, and seconds for one."""
+
+    folder: str
+    python: str
+    index: str = field(default="", repr=False)
+    links: tuple[str, ...] = ()
+    timeout_s: float = 900.0
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Environments(Protocol):
@@ -32,6 +45,10 @@ class Environments(Protocol):
         Raises BadInput where there can be none, in the builder's words; Unavailable where an index does not answer,
         or `stopped` says so meanwhile; MissingPart where nothing is here to build it with.
         """
+
+    def locked(self, requirements: Sequence[str]) -> str:
+        """What exactly these requirements mean here: every package with its version and hashes, as other machines
+        install it. "" before `build` was asked for them."""
 
     def old(self, before: datetime) -> Mapping[str, Path]:
         """The environments that `build` was not asked for since `before`: lock to folder. With them `cache`, where what

@@ -50,7 +50,9 @@ class RunOrder:
     `secrets` what its block's secrets add, which is in no log; `timeout_s` bounds the program's run. `account` is
     whose job it is, `trusted` says that the program is Fanfold's own, `preload` names what a warm start imports
     before, `reentrant` that one process may run chunk after chunk. `image` is the id of the image that it runs in, ""
-    for none, and `runtime` the path of the command that makes containers. `regions` says where it may run.
+    for none, and `runtime` the path of the command that makes containers. `environment` is the address of a list of
+    packages: its runner makes an environment with them, whose Python stands in for `interpreter`; "" for none.
+    `regions` says where it may run.
     """
 
     attempt: AttemptKey
@@ -67,6 +69,7 @@ class RunOrder:
     reentrant: bool = False
     image: str = ""
     runtime: str = ""
+    environment: str = ""
     inputs: tuple[Input, ...] = ()
     inputs_file: str = ""
     env: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 environments/
   locks/<wish>.txt      what exactly a list of requirements means here, from its first build on; <wish>.held: who builds
+  locks/<lock>.held     the same where another machine has said what they mean
   <lock>/               an environment, named after all that is in it; nobody may write to it
   cache/                uv's own
   .<lock>.<pid>-<n>.part   one that is being built
@@ -23,7 +24,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,13 +37,14 @@ LOOK_EVERY_S = 0.05
 SAID_AT_MOST = 1500
 READ_ONLY = 0o555
 MEND = "install uv (pip install uv)"
+NO_UV = "packages cannot be installed: there is no uv here."
 NO_INDEX = "none"
 LOCK_FILE = "fanfold-lock.txt"
 CACHE = "cache"
 """Nothing in an environment is a link into it, so it may go at any time when nothing is being built."""
 
 _TOLD = re.compile(r"UV_.*|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|NETRC|PATH|HOME|LANG|TMPDIR", re.IGNORECASE)
-"""Of the server's environment uv is told no more than this."""
+"""Of an environment uv is told no more than this."""
 
 _UNANSWERED = re.compile(
     r"error sending request|Failed to (fetch|download|connect)|dns error|timed? ?out|Connection (refused|reset)"
@@ -56,7 +58,8 @@ _numbers = itertools.count()
 
 class UvEnvironments:
     """Environments below `root`, on the interpreter `python`. `index` is the URL of the package index, "" for the one
-    uv is configured with, "none" for none; `links` are folders with wheels; `timeout_s` is for one build."""
+    uv is configured with, "none" for none; `links` are folders with wheels; `timeout_s` is for one build. `variables`
+    stand in for the environment of this process."""
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class UvEnvironments:
         index: str = "",
         links: Sequence[str] = (),
         timeout_s: float = 900.0,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._root = root.absolute()
         self._python = shutil.which(python) or python
@@ -74,6 +78,7 @@ class UvEnvironments:
         self._index = index
         self._links = tuple(os.path.abspath(folder) for folder in links)
         self._timeout_s = timeout_s
+        self._variables = told_to_uv(os.environ if variables is None else variables)
 
     def problem(self) -> str:
         """See `ports.environments`."""
@@ -82,11 +87,15 @@ class UvEnvironments:
     def find(self, requirements: Sequence[str]) -> Environment | None:
         """See `ports.environments`."""
         locked = self._locked(self._wish(requirements))
-        if locked is None:
-            return None
-        lock = self._name(locked)
+        return None if locked is None else self._ready(self._name(locked))
+
+    def _ready(self, lock: str) -> Environment | None:
         python = self._root / lock / "bin" / "python"
         return Environment(str(python), lock) if python.exists() else None
+
+    def locked(self, requirements: Sequence[str]) -> str:
+        """See `ports.environments`."""
+        return self._locked(self._wish(requirements)) or ""
 
     def build(self, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
         """See `ports.environments`."""
@@ -95,12 +104,27 @@ class UvEnvironments:
             os.utime(self._root / found.lock)
             return found
         if self.problem():
-            raise MissingPart("packages cannot be installed: there is no uv here.", hint="Type: pip install uv")
+            raise MissingPart(NO_UV, hint="Type: pip install uv")
         wish = self._wish(requirements)
         with enough_space(self._root):
             self._effects.make_folder(self._root / "locks")
             with held(self._root / "locks" / f"{wish}.held", stopped):
                 return self.find(requirements) or self._built(wish, requirements, stopped)
+
+    def install(self, locked: str, stopped: Callable[[], bool]) -> Environment:
+        """The environment that `locked`, as another machine has it, means on this one; made where it is not there.
+        Raises as `build`."""
+        lock = self._name(locked)
+        found = self._ready(lock)
+        if found is not None:
+            os.utime(self._root / lock)
+            return found
+        if self.problem():
+            raise MissingPart(NO_UV, hint="Type: pip install uv")
+        with enough_space(self._root):
+            self._effects.make_folder(self._root / "locks")
+            with held(self._root / "locks" / f"{lock}.held", stopped, self._timeout_s):
+                return self._ready(lock) or self._installed(lock, locked, stopped)
 
     def old(self, before: datetime) -> Mapping[str, Path]:
         """See `ports.environments`."""
@@ -119,21 +143,33 @@ class UvEnvironments:
         return True
 
     def _built(self, wish: str, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
+        with self._builder(wish, stopped) as builder:
+            locked = self._locked(wish) or builder.lock(requirements, self._python)
+            environment = self._filled(builder, locked)
+            self._effects.write_file(self._lock_path(wish), locked.encode())
+            return environment
+
+    def _installed(self, lock: str, locked: str, stopped: Callable[[], bool]) -> Environment:
+        with self._builder(lock, stopped) as builder:
+            return self._filled(builder, locked)
+
+    def _filled(self, builder: _Builder, locked: str) -> Environment:
+        lock = self._name(locked)
+        target = self._root / lock
+        if not (target / "bin").exists():
+            self._move(builder.fill(locked, self._python), target)
+        return Environment(str(target / "bin" / "python"), lock)
+
+    @contextlib.contextmanager
+    def _builder(self, name: str, stopped: Callable[[], bool]) -> Iterator[_Builder]:
+        """A build in a folder of its own, which is gone afterwards."""
         self._sweep()
-        part = self._root / f".{wish}.{os.getpid()}-{next(_numbers)}.part"
+        part = self._root / f".{name}.{os.getpid()}-{next(_numbers)}.part"
         self._effects.make_folder(part)
         self._effects.make_folder(self._root / CACHE)
         os.utime(self._root / CACHE)
-        builder = _Builder(part, self._effects, self._ways(), stopped, time.monotonic() + self._timeout_s)
         try:
-            locked = self._locked(wish) or builder.lock(requirements, self._python)
-            lock = self._name(locked)
-            target = self._root / lock
-            if not (target / "bin").exists():
-                builder.fill(locked, self._python)
-                self._move(part / "env", target)
-            self._effects.write_file(self._lock_path(wish), locked.encode())
-            return Environment(str(target / "bin" / "python"), lock)
+            yield _Builder(part, self._effects, self._ways(), stopped, time.monotonic() + self._timeout_s)
         except OSError as err:
             if err.errno in DISK_IS_FULL:
                 raise OutOfSpace(f"the disk that holds '{self._root}' is full", hint="Free some space.") from err
@@ -191,12 +227,12 @@ class UvEnvironments:
         index = {} if self._index in ("", NO_INDEX) else {"UV_DEFAULT_INDEX": self._index}
         links = {"UV_FIND_LINKS": ",".join(self._links)} if self._links else {}
         options = ("--no-index",) if self._index == NO_INDEX else ()
-        return _Ways(options, {**index, **links, "UV_CACHE_DIR": str(self._root / CACHE)})
+        return _Ways(options, {**self._variables, **index, **links, "UV_CACHE_DIR": str(self._root / CACHE)})
 
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """Where packages come from, as options and variables of uv."""
+    """Where packages come from, as options of uv and the variables that it is started with."""
 
     options: tuple[str, ...]
     variables: Mapping[str, str] = field(repr=False)
@@ -220,8 +256,8 @@ class _Builder:
         self._uv("pip", "compile", *plain, "--python", python, "-o", str(locked), str(asked))
         return locked.read_text(encoding="utf-8")
 
-    def fill(self, locked: str, python: str) -> None:
-        """Make the environment `env` with what is locked, not to be written to."""
+    def fill(self, locked: str, python: str) -> Path:
+        """Make an environment with what is locked, not to be written to; where it is."""
         env = self._part / "env"
         base = os.path.realpath(python)
         self._uv("venv", "--no-project", "--relocatable", "--python", python, str(env))
@@ -234,6 +270,7 @@ class _Builder:
         # says that some file is no Python of this version, as many packages have one.
         self._spawned([base, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(env / "lib")])
         _close(env)
+        return env
 
     def _uv(self, *words: str) -> None:
         command = uv_command()
@@ -246,8 +283,7 @@ class _Builder:
 
     def _spawned(self, words: list[str]) -> tuple[int, str]:
         """Run a command to its end; its exit code and the end of what it said."""
-        told = {name: value for name, value in os.environ.items() if _TOLD.fullmatch(name)}
-        told |= {**self._ways.variables, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_BUILD": "1"}
+        told = {**self._ways.variables, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_BUILD": "1"}
         log = self._part / "log.txt"
         with open(log, "wb") as output:
             process = self._effects.spawn(words, told, str(self._part), output.fileno())
@@ -268,6 +304,11 @@ class _Builder:
                 raise Unavailable("the build of the environment was stopped")
             if time.monotonic() > self._deadline:
                 raise BadInput("the packages took too long to install; ask for fewer, or raise the setting")
+
+
+def told_to_uv(variables: Mapping[str, str]) -> dict[str, str]:
+    """What uv is told of an environment."""
+    return {name: value for name, value in variables.items() if _TOLD.fullmatch(name)}
 
 
 def uv_command() -> str:

@@ -15,18 +15,17 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 
 from fanfold.effects import Effects
 from fanfold.jobs import contract
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.task_lifecycle import GivenBack, Reason
-from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import RunOrder, Told
 from fanfold.ports.platform import Platform, Rules
 from fanfold.runner import messages
 from fanfold.runner.disk_use import CacheWatches
+from fanfold.runner.providing import Provider
 from fanfold.runner.run import Run
 from fanfold.runner.settling import Settler, settle
 from fanfold.runner.storage import at_rest_here, storage_at
@@ -66,6 +65,7 @@ class RunnerLoop:
         self._selector = selectors.DefaultSelector()
         self._buffer = b""
         self._blobs = at_rest_here(effects)
+        self._provider = Provider(effects)
         self._waiting: deque[RunOrder] = deque()
         self._run: Run | None = None
         self._told_start = False
@@ -128,7 +128,7 @@ class RunnerLoop:
     def _obey(self, message: messages.Message) -> None:
         match message["do"]:
             case "use":
-                self._use(*messages.storage_of(message))
+                self._use(message)
             case "run":
                 self._waiting.append(messages.order_of(message))
             case "cancel":
@@ -140,8 +140,10 @@ class RunnerLoop:
             case "end":
                 self._open = False
 
-    def _use(self, place: BlobPlace, root: Path) -> None:
+    def _use(self, message: messages.Message) -> None:
         """Job data is at rest there; nobody wants it once the server is gone."""
+        place, root = messages.storage_of(message)
+        self._provider = Provider(self._effects, messages.environments_of(message))
         self._blobs = storage_at(place, self._effects, root, lambda: not self._open)
 
     def _cancel(self, attempt: AttemptKey) -> None:
@@ -179,6 +181,7 @@ class RunnerLoop:
             blobs=self._blobs,
         )
         run.work_at(self._workplaces)
+        run.provide_by(self._provider)
         if contract.USER_CACHE_DIR in order.env:
             run.watch(self._caches.of(str(self._blobs.at(order.env[contract.USER_CACHE_DIR]))))
         return run

@@ -23,6 +23,7 @@ from fanfold.jobs.failures import Cause
 from fanfold.jobs.models import AttemptKey, Role, TaskKey, Usage
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason, RunnerLost, Succeeded
 from fanfold.ports.blobs import BlobPlace
+from fanfold.ports.environments import EnvironmentPlace
 from fanfold.ports.executor import Input, RangeRequest, RunOrder, Told
 
 Message = dict[str, Any]
@@ -77,6 +78,7 @@ _ORDER_PLAIN = (
         "timeout_s",
     ),
     *("hash_results", "avoid_runner", "account", "trusted", "reentrant", "image", "runtime"),
+    "environment",
 )
 
 
@@ -117,14 +119,22 @@ def order_of(data: Message) -> RunOrder:
     )
 
 
-def storage_json(place: BlobPlace, root: Path) -> Message:
-    """Where job data is at rest, and the state folder of a runner's machine, as a message."""
-    return {"do": "use", "root": str(root), "place": asdict(place)}
+def storage_json(place: BlobPlace, root: Path, environments: EnvironmentPlace | None = None) -> Message:
+    """Where job data is at rest, the state folder of a runner's machine, and where it makes environments itself, as a
+    message."""
+    made = environments and asdict(environments)
+    return {"do": "use", "root": str(root), "place": asdict(place), "environments": made}
 
 
 def storage_of(data: Message) -> tuple[BlobPlace, Path]:
     """The storage and the state folder from their message."""
     return BlobPlace(**data["place"]), Path(data["root"])
+
+
+def environments_of(data: Message) -> EnvironmentPlace | None:
+    """From the same message, where environments are made."""
+    told = data["environments"]
+    return told and EnvironmentPlace(**{**told, "links": tuple(told["links"])})
 
 
 def told_json(told: Told) -> Message:

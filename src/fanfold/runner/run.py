@@ -34,6 +34,7 @@ from fanfold.ports.platform import Ended, Platform, Program, Rules, Running, Wal
 from fanfold.runner.disk_use import DiskWatch, Use, size_text
 from fanfold.runner.folders import folders_of, place_of
 from fanfold.runner.logs import AttemptLog
+from fanfold.runner.providing import NotProvided, Provider
 from fanfold.runner.settling import settle
 from fanfold.runner.staging import ChunkChanged, SourceAway, Staged, stage_in
 from fanfold.runner.storage import at_rest_here
@@ -62,6 +63,7 @@ class Run:
     ) -> None:
         self.order = order
         self.blobs = blobs or at_rest_here(effects)
+        self._provider = Provider(effects)
         self.started_at: datetime | None = None
         self.outcome: Outcome | None = None
         self.running: Running | None = None
@@ -92,6 +94,10 @@ class Run:
         """Use folders that earlier attempts worked in."""
         self._workplaces = workplaces
 
+    def provide_by(self, provider: Provider) -> None:
+        """Have packages that the order asks for made by this."""
+        self._provider = provider
+
     def watch(self, watch: DiskWatch) -> None:
         """End the program too when this tells that a limit was passed."""
         self._watches.append(watch)
@@ -103,12 +109,15 @@ class Run:
             self._make_folders()
             self._package = str(self.blobs.program(self.blobs.at(self.order.package)))
             unwanted = partial(self._unwanted, listen)
+            self.order = self._provider.provided(self.order, self.blobs, unwanted)
             same = self._is_same_user()
             self._given = stage_in(self.order, self.folders.reads, self._effects, unwanted, self.blobs, copied=same)
             if self._why is None:
                 self.running = self._platform.start(self._program())
         except ChunkChanged as err:
             self.fail(Reason.CHUNK_CHANGED, str(err), final=True)
+        except NotProvided as err:
+            self.fail(Reason.ENVIRONMENT_FAILED, str(err))
         except SourceAway as err:
             self.fail(Reason.SOURCE_UNAVAILABLE, str(err))
         except OutOfSpace as err:

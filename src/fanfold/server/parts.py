@@ -36,6 +36,7 @@ from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.pipeline.images import FindToken
 from fanfold.pipeline.replaying import ReplayPacker
+from fanfold.places import environments_of
 from fanfold.ports.executor import Executor
 from fanfold.ports.storage_use import StorageUse
 from fanfold.ports.store import EventRecord
@@ -83,7 +84,7 @@ from fanfold.stores.templates import SqlTemplates
 from fanfold.stores.uploads import SqlUploads
 from fanfold.stores.wallet import SqlWallet
 from fanfold.stores.webhooks import SqlWebhooks
-from fanfold.wiring import Parts, Sources, block_files, environments_of, make_usable, wire
+from fanfold.wiring import Parts, Sources, block_files, make_usable, wire
 
 LONGEST_GRACE_H = 100 * 365 * 24
 

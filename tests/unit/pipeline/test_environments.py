@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fanfold.effects import Effects
 from fanfold.errors import BadInput
-from fanfold.jobs.models import PinnedBlock
+from fanfold.jobs.models import PinnedBlock, Role
 from fanfold.pipeline.environments import Interpreters
+from fanfold.pipeline.workspace import Workspace
 from fanfold.ports.environments import Environment
 from tests.values import BLOCKS, a_job
 
@@ -30,6 +32,9 @@ class OneShelf:
 
     def find(self, requirements: Sequence[str]) -> Environment | None:
         return self.built.get(tuple(requirements))
+
+    def locked(self, requirements: Sequence[str]) -> str:
+        return "\n".join(f"{one} exactly" for one in requirements)
 
     def build(self, requirements: Sequence[str], stopped: Callable[[], bool]) -> Environment:
         return self.built.setdefault(tuple(requirements), Environment("/there/bin/python", f"lock {len(self.built)}"))
@@ -73,3 +78,16 @@ def test_other_blocks_run_on_the_setting_and_built_in_ones_on_the_servers_own() 
     assert interpreters.command(own(BLOCKS.app)) == ("python3",)
     assert interpreters.command(replace(BLOCKS.app, builtin=True)) == ("own",)
     assert interpreters.lock(BLOCKS.app) == ""
+
+
+def test_nodes_are_given_their_own_interpreter_and_a_list_of_each_round(tmp_path: Path) -> None:
+    interpreters = Interpreters("python3", ("own",), OneShelf(), Workspace(tmp_path, Effects()))
+    job = a_job(blocks=replace(BLOCKS, app=ASKING))
+    interpreters.provide(job, lambda: False)
+    again = replace(job, round=job.round + 1)
+    interpreters.provide(again, lambda: False)
+    assert interpreters.command(ASKING) == ("python3",)
+    lists = [interpreters.packages(one, Role.APP) for one in (job, again)]
+    assert len(set(lists)) == 2
+    assert [Path(one).read_text() for one in lists] == ["numpy>=2 exactly"] * 2
+    assert interpreters.packages(job, Role.PARTITIONER) == ""
