@@ -16,13 +16,12 @@ import psycopg
 
 from fanfold.ports.lease import NOBODY, Held, Lease
 from fanfold.stores.names import CHANNEL, WRITE_LOCK, of_process
+from fanfold.stores.network import NETWORK
 from fanfold.stores.translating import translated
 
 NAME = "orchestrator"
 EPOCH = "SELECT epoch FROM leases WHERE name = 'orchestrator'"
 CONNECT_S = 3
-NETWORK_MS = 3000
-"""A connection that is cut off is given up after so long."""
 
 _SETTINGS = "-c statement_timeout=3s -c lock_timeout=2s -c timezone=UTC"
 _LOOK = """
@@ -101,12 +100,9 @@ class PostgresLease:
                         self._dsn,
                         autocommit=True,
                         connect_timeout=CONNECT_S,
-                        tcp_user_timeout=NETWORK_MS,
-                        keepalives_idle=1,
-                        keepalives_interval=1,
-                        keepalives_count=3,
                         options=_SETTINGS,
                         application_name=of_process(self._me),
+                        **NETWORK,
                     )
                 yield self._connection
             except psycopg.Error:

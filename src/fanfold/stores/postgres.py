@@ -33,6 +33,7 @@ from fanfold.stores.lease import EPOCH, PostgresLease
 from fanfold.stores.locking import locked
 from fanfold.stores.migrate import Prepare, bring_up_to_date
 from fanfold.stores.names import CHANNEL, OWNER_LOCK, WRITE_LOCK, of_process, process_name
+from fanfold.stores.network import NETWORK
 from fanfold.stores.sql import SqlStore
 from fanfold.stores.translating import translated
 
@@ -144,7 +145,7 @@ class PostgresDatabase(Database):
         with translated(self._name):
             named = of_process(self.process)
             connection = psycopg.connect(
-                _dsn(self._url), autocommit=True, connect_timeout=CONNECT_S, application_name=named
+                _dsn(self._url), autocommit=True, connect_timeout=CONNECT_S, application_name=named, **NETWORK
             )
             try:
                 connection.execute(f"LISTEN {CHANNEL}")
@@ -295,7 +296,12 @@ def _engine(url: sa.URL, me: str) -> sa.Engine:
         max_overflow=CONNECTIONS,
         pool_pre_ping=True,
         pool_timeout=CONNECT_S,
-        connect_args={"options": _SETTINGS, "connect_timeout": CONNECT_S, "application_name": of_process(me)},
+        connect_args={
+            "options": _SETTINGS,
+            "connect_timeout": CONNECT_S,
+            "application_name": of_process(me),
+            **NETWORK,
+        },
     )
 
     turn = f"SELECT pg_advisory_xact_lock({WRITE_LOCK}), pg_notify('{CHANNEL}', '{me}')"
