@@ -62,16 +62,22 @@ class Worker:
         self._told_at = 0.0
         self._asked_at = time.monotonic()
         self._closed = False
+        self._listener = ""
         self._serverless_s: float = config["serverless_s"]
         threading.Thread(target=self._watch, name="fanfold-serverless", daemon=True).start()
 
-    def hello(self) -> bytes:
-        """Who this is, and on which node."""
+    def hello(self, listener: str) -> bytes:
+        """Who this is, and on which node. From now on this listener alone is answered and obeyed: an earlier one may be
+        that of a server that stood still and knows of no other."""
+        with self._lock:
+            self._listener, self._told_at = listener, 0.0
         node = ray.get_runtime_context().get_node_id()
         return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "node": node}).encode()
 
-    def tell(self, body: bytes) -> None:
-        """Take orders and cancels, a JSON list of messages."""
+    def tell(self, listener: str, body: bytes) -> bool:
+        """Take orders and cancels, a JSON list of messages; says whether it does."""
+        if listener != self._listener:
+            return False
         orders: list[RunOrder] = []
         for message in json.loads(body):
             if message["do"] == "cancel":
@@ -80,33 +86,41 @@ class Worker:
                 order = messages.order_of(message)
                 orders.append(replace(order, env={**order.env, **self._cards}) if self._cards else order)
         self._executor.start(orders)
+        return True
 
-    def hear(self, acknowledged: int, wait_s: float) -> bytes:
-        """The reports after the first `acknowledged`, and now and then what is held; waits for one at most so long."""
-        self._asked_at = time.monotonic()
+    def hear(self, listener: str, acknowledged: int, wait_s: float) -> bytes:
+        """The reports after the first `acknowledged`, and now and then what is held; waits for one at most so long.
+        b"" where another one listens."""
         with self._lock:
+            if listener != self._listener:
+                return b""
+            self._asked_at = time.monotonic()
             self._unheard = [item for item in self._unheard if item[0] > acknowledged]
-            waiting = bool(self._unheard)
+            waiting = bool(self._unheard) or not self._told_at
         if not waiting and self._wake.wait(wait_s):
             self._wake.pause(GATHER_S)
             for _ in range(MOST_GATHERS):
                 if len(self._executor.alive()) <= 2 * self._slots:
                     break
                 self._wake.pause(GATHER_AHEAD_S)
-        self._asked_at = time.monotonic()
-        return self._said()
+        return self._said(listener)
 
-    def close(self) -> bytes:
-        """End what runs and give back the rest; the last words."""
+    def close(self, listener: str) -> bytes:
+        """End what runs and give back the rest; the last words, b"" where another one listens."""
         with self._lock:
+            if listener != self._listener:
+                return b""
             if self._closed:
                 return self._packed([])
             self._closed = True
         self._executor.close(0.0)
-        return self._said()
+        return self._said(listener)
 
-    def _said(self) -> bytes:
+    def _said(self, listener: str) -> bytes:
         with self._lock:
+            if listener != self._listener:
+                return b""
+            self._asked_at = time.monotonic()
             for report in self._executor.collect():
                 self._count += 1
                 self._unheard.append((self._count, report))
@@ -125,7 +139,7 @@ class Worker:
         """Also seen by a process that stood still itself: on its first look the time is over."""
         while time.monotonic() - self._asked_at < self._serverless_s:
             time.sleep(LOOK_EVERY_S)
-        self.close()
+        self.close(self._listener)
         os._exit(0)
 
 

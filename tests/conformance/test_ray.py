@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,13 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fanfold.executors import ray_link
+from fanfold.executors.ray import CONNECT_S
 from fanfold.executors.ray_cluster import TrialCluster
 from fanfold.executors.ray_placing import RayPlace
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need
-from fanfold.jobs.task_lifecycle import Succeeded
+from fanfold.jobs.task_lifecycle import GivenBack, Succeeded
 from tests.conformance.test_executor import COPY, FOR_EVER, Bench, gone
+from tests.pace import patience
 
 pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.timeout(240)]
 
@@ -48,9 +52,21 @@ def bench(place: RayPlace, tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
+NEVER_BEGUN = """
+import sys
+import ray
+
+ray.init(address=sys.argv[1], namespace=sys.argv[2], logging_level="ERROR")
+kind = ray.remote(type("Worker", (), {"hello": print}))
+worker = kind.options(name="never", lifetime="detached", num_cpus=1000).remote()
+"""
+
+
 @contextmanager
-def leading(place: RayPlace, folder: Path, serverless_s: float, script: str) -> Iterator[int]:
-    """The pid of a program of another server, which is killed in the end."""
+def leading(
+    place: RayPlace, folder: Path, serverless_s: float, script: str
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Another server, which is killed in the end, and the pid of a program of its."""
     arguments = [str(folder), place.address, place.token_file, str(serverless_s), script]
     process = subprocess.Popen(
         [sys.executable, "-c", EARLIER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -58,14 +74,14 @@ def leading(place: RayPlace, folder: Path, serverless_s: float, script: str) -> 
     with process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield process, int(process.stdout.readline())
         finally:
             process.kill()
 
 
 def earlier(place: RayPlace, folder: Path, serverless_s: float, script: str) -> int:
     """The pid of a program of a server that was killed then."""
-    with leading(place, folder, serverless_s, script) as pid:
+    with leading(place, folder, serverless_s, script) as (_, pid):
         return pid
 
 
@@ -96,22 +112,82 @@ def test_who_stands_by_leaves_workers_alone_until_it_takes_over(place: RayPlace,
         second.close()
 
 
+def test_of_two_servers_the_one_that_came_last_is_heard_and_obeyed(place: RayPlace, tmp_path: Path) -> None:
+    """The process that speaks with Ray goes on where its server stands still."""
+    script = f'echo $$ > "$TASK_RESULTS_DIR/../pid"; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {COPY}'
+    attempt = AttemptKey(TaskKey("job", Role.APP, 0), 1)
+    with leading(place, tmp_path, 120.0, script) as (first, pid):
+        first.send_signal(signal.SIGSTOP)
+        second = Bench("ray", tmp_path, place=place)
+        try:
+            assert second.executor.alive() == [attempt]
+            first.send_signal(signal.SIGCONT)
+            assert first.stdin is not None
+            first.stdin.close()
+            first.wait(patience(30.0))
+            assert second.executor.alive() == [attempt]
+            assert not gone(pid)
+            (tmp_path / "go").touch()
+            (outcome,) = second.outcomes()
+            assert isinstance(outcome, Succeeded)
+        finally:
+            second.close()
+
+
+def test_a_worker_that_an_earlier_server_asked_for_in_vain_delays_no_start(place: RayPlace, tmp_path: Path) -> None:
+    cluster = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": place.token_file}
+    command = [sys.executable, "-c", NEVER_BEGUN, place.address, place.namespace]
+    subprocess.run(command, env=cluster, check=True)
+    before = time.monotonic()
+    bench = Bench("ray", tmp_path, place=place)
+    try:
+        assert time.monotonic() - before < CONNECT_S
+        assert isinstance(bench.outcome(COPY), Succeeded)
+    finally:
+        bench.close()
+
+
 def test_a_worker_without_a_server_ends_its_programs_and_itself(place: RayPlace, tmp_path: Path, bench: Bench) -> None:
     pid = earlier(place, tmp_path / "earlier", 2.0, FOR_EVER)
     bench.until(lambda: gone(pid))
 
 
-def test_a_bridge_that_dies_is_replaced_and_nothing_is_lost(bench: Bench, tmp_path: Path) -> None:
-    script = f'echo $$ > "$TASK_RESULTS_DIR/../pid"; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {COPY}'
-    bench.started(bench.order(script))
+def the_bridge() -> psutil.Process:
+    """The process of this one's executor that speaks with Ray."""
     children = psutil.Process(os.getpid()).children()
     running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
     (bridge,) = [child for child in running if "fanfold.executors.ray_bridge" in child.cmdline()]
-    bridge.send_signal(signal.SIGKILL)
+    return bridge
+
+
+def goes_on(bench: Bench) -> None:
+    """A second order runs, if need be after one that got lost on its way was given back."""
+    bench.executor.start([bench.order(COPY, index=1)])
+    second = bench.outcomes(2)[1]
+    if isinstance(second, GivenBack):
+        bench.executor.start([bench.order(COPY, index=2)])
+        second = bench.outcomes(3)[2]
+    assert isinstance(second, Succeeded)
+
+
+def test_a_bridge_that_stands_still_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_link, "SILENT_S", 2.0)
+    assert isinstance(bench.outcome(COPY), Succeeded)
+    frozen = the_bridge()
+    frozen.send_signal(signal.SIGSTOP)
+    bench.until(lambda: frozen.status() == psutil.STATUS_STOPPED)
+    goes_on(bench)
+    assert not frozen.is_running()
+
+
+def test_a_bridge_that_dies_is_replaced_and_nothing_is_lost(bench: Bench, tmp_path: Path) -> None:
+    script = f'echo $$ > "$TASK_RESULTS_DIR/../pid"; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {COPY}'
+    bench.started(bench.order(script))
+    the_bridge().send_signal(signal.SIGKILL)
     (tmp_path / "go").touch()
     (outcome,) = bench.outcomes()
     assert isinstance(outcome, Succeeded)
-    assert isinstance(bench.outcome(COPY, index=1), Succeeded)
+    goes_on(bench)
 
 
 def test_a_cluster_that_is_not_there_is_told_and_waited_for(tmp_path: Path) -> None:

@@ -13,9 +13,6 @@ import json
 import os
 import secrets
 import selectors
-import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -25,7 +22,8 @@ from typing import Any
 from fanfold.effects import Effects
 from fanfold.errors import Broken, MissingPart
 from fanfold.executors.ray_crew import Crew, RayWorker
-from fanfold.executors.ray_frames import Header, frame, split
+from fanfold.executors.ray_frames import Header
+from fanfold.executors.ray_link import Link
 from fanfold.executors.ray_placing import RayPlace, options_of, parallel, place_of
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking, largest
@@ -36,16 +34,11 @@ from fanfold.ports.platform import Rules
 from fanfold.ports.signals import Signal
 from fanfold.runner import messages
 
-BRIDGE = (sys.executable, "-P", "-m", "fanfold.executors.ray_bridge")
-RECEIVE_BYTES = 1 << 20
 CONNECT_S = 15.0
 """A start waits at most so long for the cluster, to find the workers of an earlier process."""
 
-BRIDGE_AGAIN_S = 2.0
 LOOK_S = 0.1
 QUEUED_PER_SLOT = 64
-_KEPT = ("PATH", "LANG", "HOME", "TMPDIR", "SSL_CERT_FILE")
-"""What the bridge knows of the server's environment besides Ray's own variables."""
 
 
 class RayExecutor:
@@ -87,9 +80,7 @@ class RayExecutor:
         self._selector = selectors.DefaultSelector()
         self._nudge_in, self._nudge_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._nudge_in, selectors.EVENT_READ, None)
-        self._bridge: subprocess.Popen[bytes] | None = None
-        self._bridge_at = 0.0
-        self._buffer = b""
+        self._link = Link(effects, clock, self._place)
         self._thread = threading.Thread(target=self._serve, name="fanfold-ray-executor", daemon=True)
         self._thread.start()
         if self._leads:
@@ -199,13 +190,14 @@ class RayExecutor:
             self._wake.wake()
 
     def _exchange(self) -> None:
-        now = self._clock.monotonic()
-        if self._bridge is None and now >= self._bridge_at:
+        if self._link.is_due():
             self._build_bridge()
-        if self._leads and not self._surveyed and self._bridge is not None:
+        if self._leads and not self._surveyed and self._link.is_open():
             self._surveyed = True
-            self._say({"do": "survey", "worker": ""})
+            self._link.say({"do": "survey", "worker": ""})
         self._receive(LOOK_S)
+        if self._link.is_late():
+            self._lose_bridge()
         self._pass_on_cancels()
         with self._lock:
             told = self._crew.hand_out(self._waiting)
@@ -214,9 +206,9 @@ class RayExecutor:
             self._tell(worker, [messages.order_json(order) for order in orders])
         for worker in kill:
             self._lose(worker, "nothing was heard of it")
-            self._say({"do": "kill", "worker": worker.name})
+            self._link.say({"do": "kill", "worker": worker.name})
         for worker in leave:
-            self._say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
+            self._link.say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
         self._hire()
 
     def _receive(self, wait_s: float) -> None:
@@ -228,39 +220,29 @@ class RayExecutor:
 
     def _build_bridge(self) -> None:
         """Start the process that speaks with Ray."""
-        self._channel, theirs = socket.socketpair()
-        config = json.dumps({"address": self._place.address, "namespace": self._place.namespace})
-        kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("RAY_")}
-        environment = kept | {"RAY_AUTH_MODE": "token" if self._place.auth == "token" else "disabled"}
-        environment |= {"RAY_AUTH_TOKEN_PATH": self._place.token_file} if self._place.token_file else {}
-        command = [*BRIDGE, str(theirs.fileno()), config]
-        self._bridge = self._effects.spawn(command, environment, None, None, keep=(theirs.fileno(),))
-        theirs.close()
-        self._buffer, self._surveyed = b"", False
-        self._selector.register(self._channel, selectors.EVENT_READ, self._channel)
+        self._link.open()
+        self._surveyed = False
+        self._selector.register(self._link, selectors.EVENT_READ, self._link)
 
     def _end_bridge(self) -> None:
-        if self._bridge is not None:
-            self._selector.unregister(self._channel)
-            self._channel.close()
-            self._bridge.kill()
-            self._bridge.wait()
-            self._bridge = None
+        """The bridge is gone, or is to go."""
+        if self._link.is_open():
+            self._selector.unregister(self._link)
+            self._link.close()
 
     def _hear(self) -> None:
-        try:
-            data = self._channel.recv(RECEIVE_BYTES)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            self._end_bridge()
-            self._bridge_at = self._clock.monotonic() + BRIDGE_AGAIN_S
-            with self._lock:
-                self._trouble, self._places = self._trouble or "cannot be reached now", []
+        found = self._link.hear()
+        if found is None:
+            self._lose_bridge()
             return
-        found, self._buffer = split(self._buffer + data)
         for header, body in found:
             self._note(header, body)
+
+    def _lose_bridge(self) -> None:
+        """Nothing is known of the cluster until the next one tells."""
+        self._end_bridge()
+        with self._lock:
+            self._trouble, self._places = self._trouble or "cannot be reached now", []
 
     def _note(self, header: Header, body: bytes) -> None:
         match header["is"]:
@@ -279,6 +261,7 @@ class RayExecutor:
                     self._connected.set()
             case "lost":
                 self._lose(self._crew.get(header["worker"]), header["why"])
+                self._meet()
             case "ready":
                 self._welcome(header["worker"], json.loads(body))
             case "heard":
@@ -287,7 +270,7 @@ class RayExecutor:
     def _find(self, names: Sequence[str]) -> None:
         """Speak with the workers there are again; those that are not known were an earlier process's."""
         for name in names:
-            self._say({"do": "find", "worker": name})
+            self._link.say({"do": "find", "worker": name})
         with self._lock:
             gone = self._crew.meet(names)
         for worker in gone:
@@ -308,7 +291,8 @@ class RayExecutor:
             else:
                 reports.append(replace(messages.outcome_of(message), region=worker.region))
         with self._lock:
-            self._crew.heard(worker, reports, said)
+            lost = self._crew.heard(worker, reports, said)
+            reports += [GivenBack(attempt, self._clock.now(), region=worker.region) for attempt in lost]
             self._reports.extend(reports)
         self._meet()
         if reports:
@@ -347,7 +331,7 @@ class RayExecutor:
 
     def _hire(self) -> None:
         """Ask Ray for the workers that what waits is in need of."""
-        if self._bridge is None or self._trouble or self._draining:
+        if not self._link.is_open() or self._trouble or self._draining:
             return
         with self._lock:
             wanted = self._crew.wanted(self._waiting, self._places, self._most)
@@ -367,29 +351,21 @@ class RayExecutor:
             }
             with self._lock:
                 self._crew.add(name, need, slots)
-            self._say({"do": "hire", "worker": name, "options": options, "config": config})
+            self._link.say({"do": "hire", "worker": name, "options": options, "config": config})
 
     def _dismiss_all(self) -> None:
         """End all workers, and hear their last words."""
         for worker in list(self._crew):
-            self._say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
+            self._link.say({"do": "dismiss", "worker": worker.name, "within_s": self._patience_s()})
         until = self._clock.monotonic() + self._patience_s() + 1.0
-        while self._bridge is not None and self._crew.size() and self._clock.monotonic() < until:
+        while self._link.is_open() and self._crew.size() and self._clock.monotonic() < until:
             self._receive(LOOK_S)
 
     def _patience_s(self) -> float:
         return 2 * self._kill_grace_s + 5.0
 
     def _tell(self, worker: RayWorker, said: Sequence[messages.Message]) -> None:
-        self._say({"do": "tell", "worker": worker.name}, json.dumps(said, separators=(",", ":")).encode())
-
-    def _say(self, header: Header, body: bytes = b"") -> None:
-        if self._bridge is None:
-            return
-        try:
-            self._channel.sendall(frame(header, body))
-        except (BrokenPipeError, ConnectionResetError):
-            return  # its end is read from the same socket next
+        self._link.say({"do": "tell", "worker": worker.name}, json.dumps(said, separators=(",", ":")).encode())
 
 
 _fits: type[Executor] = RayExecutor

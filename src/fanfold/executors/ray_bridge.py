@@ -2,7 +2,8 @@
 
 Ray's driver is a process of its own, so that a cluster that is away, whose driver Ray ends, does not end the server.
 It starts one actor a worker (`fanfold.node`), hands messages on and tells what it hears; it decides nothing. Actors are
-detached: they outlive it for the seconds in which the next one may find them again by their names.
+detached: they outlive it for the seconds in which the next one may find them again by their names. A worker answers the
+bridge that greeted it last, and no other.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import ray
@@ -22,7 +25,10 @@ from ray.exceptions import RayError
 from fanfold.executors.ray_frames import HEAD_BYTES, Header, frame, sizes
 from fanfold.registry import load
 
-NODES_EVERY_S = 1.0
+NODES_EVERY_S = BEAT_S = 1.0
+FOUND_WITHIN_S = 4.0
+"""A worker of an earlier server that does not answer for so long was never begun, or stands still."""
+
 HEAR_FOR_S = 0.5
 """A worker that has nothing to say answers after so long: its heartbeat."""
 
@@ -36,6 +42,7 @@ class Bridge:
 
     def __init__(self, channel: socket.socket, config: dict[str, Any]) -> None:
         self._channel = channel
+        self._me = secrets.token_hex(8)
         self._config = config
         self._actors: dict[str, Any] = {}
         self._listening: dict[str, asyncio.Task[None]] = {}
@@ -45,6 +52,7 @@ class Bridge:
     async def serve(self) -> None:
         """Connect and hand on messages."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        self._do(self._beat())
         try:
             while True:
                 header_bytes, body_bytes = sizes(await reader.readexactly(HEAD_BYTES))
@@ -59,7 +67,20 @@ class Bridge:
     def _do(self, errand: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(errand)
         self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """An errand has ended. With an error that nothing foresees so does the bridge, and another one begins."""
+        self._errands.discard(task)
+        if not task.cancelled() and (err := task.exception()) is not None:
+            self._say({"is": "broken", "why": _in_words(err)})
+            self._writer.close()
+
+    async def _beat(self) -> None:
+        """Say again and again that this process works, whatever becomes of the cluster."""
+        while True:
+            self._say({"is": "alive"})
+            await asyncio.sleep(BEAT_S)
 
     def _obey(self, header: Header, body: bytes) -> None:
         name = header["worker"]
@@ -67,15 +88,24 @@ class Bridge:
             case "survey":
                 self._do(self._survey())
             case "hire":
-                self._listening[name] = asyncio.ensure_future(self._hire(name, header))
+                self._attend(name, self._hire(name, header))
             case "find":
-                self._listening[name] = asyncio.ensure_future(self._find(name))
+                self._attend(name, self._find(name))
             case "tell":
                 self._do(self._tell(name, body))
             case "dismiss":
                 self._do(self._dismiss(name, header["within_s"]))
             case "kill":
                 self._do(self._kill(name, "it was ended"))
+
+    def _attend(self, name: str, errand: Coroutine[Any, Any, None]) -> None:
+        """Have a worker listened to; whatever goes wrong with that, it is lost."""
+        task = self._listening[name] = asyncio.ensure_future(errand)
+        task.add_done_callback(partial(self._attended, name))
+
+    def _attended(self, name: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (err := task.exception()) is not None:
+            self._lose(name, err)
 
     async def _survey(self) -> None:
         """Tell which workers of an earlier bridge are there, and from then on which nodes."""
@@ -104,31 +134,31 @@ class Bridge:
             scheduling_strategy="SPREAD",
             **header["options"],
         )
-        try:
-            self._actors[name] = await asyncio.to_thread(actor.remote, name, header["config"])
-            await self._listen(name)
-        except (RayError, ValueError) as err:
-            self._lose(name, err)
+        self._actors[name] = await asyncio.to_thread(actor.remote, name, header["config"])
+        await self._listen(name)
 
     async def _find(self, name: str) -> None:
-        try:
-            self._actors[name] = await asyncio.to_thread(ray.get_actor, name)
-            await self._listen(name)
-        except (RayError, ValueError) as err:
-            self._lose(name, err)
+        self._actors[name] = await asyncio.to_thread(ray.get_actor, name)
+        await self._listen(name, FOUND_WITHIN_S)
 
-    async def _listen(self, name: str) -> None:
-        """Hear what a worker says as long as it lives; what was heard is acknowledged by the next call."""
+    async def _listen(self, name: str, within_s: float | None = None) -> None:
+        """Hear what a worker says as long as it lives; what was heard is acknowledged by the next call. Its first word
+        comes within so many seconds, or TimeoutError is raised."""
         actor, acknowledged = self._actors[name], 0
-        self._say({"is": "ready", "worker": name}, await actor.hello.remote())
+        hello = await asyncio.wait_for(_result(actor.hello.remote(self._me)), within_s)
+        self._say({"is": "ready", "worker": name}, hello)
         while True:
-            said: bytes = await actor.hear.remote(acknowledged, HEAR_FOR_S)
+            said: bytes = await actor.hear.remote(self._me, acknowledged, HEAR_FOR_S)
+            if not said:
+                self._leave(name)
+                return
             acknowledged = int.from_bytes(said[:READY_BYTES], "big")
             self._say({"is": "heard", "worker": name}, said[READY_BYTES:])
 
     async def _tell(self, name: str, body: bytes) -> None:
         try:
-            await self._actors[name].tell.remote(body)
+            if not await self._actors[name].tell.remote(self._me, body):
+                self._leave(name)
         except (RayError, KeyError) as err:
             self._lose(name, err)
 
@@ -136,12 +166,21 @@ class Bridge:
         """Let a worker end what it does, hear its last words, and end it."""
         self._stop_listening(name)
         try:
-            said = await asyncio.wait_for(_result(self._actors[name].close.remote()), within_s)
-            self._say({"is": "heard", "worker": name}, said[READY_BYTES:])
+            said = await asyncio.wait_for(_result(self._actors[name].close.remote(self._me)), within_s)
         except (RayError, KeyError, TimeoutError):
             await self._kill(name, "it did not end when told to")
-        else:
-            await self._kill(name, "it was dismissed")
+            return
+        if not said:
+            self._leave(name)
+            return
+        self._say({"is": "heard", "worker": name}, said[READY_BYTES:])
+        await self._kill(name, "it was dismissed")
+
+    def _leave(self, name: str) -> None:
+        """A worker obeys another server now: it is not this one's to end."""
+        self._stop_listening(name)
+        if self._actors.pop(name, None) is not None:
+            self._say({"is": "lost", "worker": name, "why": "another server has taken it over"})
 
     async def _kill(self, name: str, why: str) -> None:
         self._stop_listening(name)
@@ -150,18 +189,21 @@ class Bridge:
             await asyncio.to_thread(ray.kill, actor)
         self._say({"is": "lost", "worker": name, "why": why})
 
-    def _lose(self, name: str, err: Exception) -> None:
+    def _lose(self, name: str, err: BaseException) -> None:
         """A worker that cannot be spoken with is given up; should it live, it is not to go on."""
         if name in self._actors:
-            why = " ".join(str(err).split())[:500]
-            self._do(self._kill(name, f"{type(err).__name__}: {why}"))
+            self._do(self._kill(name, _in_words(err)))
         elif self._listening.pop(name, None) is not None:
-            self._say({"is": "lost", "worker": name, "why": str(err)[:500]})
+            self._say({"is": "lost", "worker": name, "why": _in_words(err)})
 
     def _stop_listening(self, name: str) -> None:
         task = self._listening.pop(name, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
+
+
+def _in_words(err: BaseException) -> str:
+    return f"{type(err).__name__}: {' '.join(str(err).split())[:500]}"
 
 
 async def _result(reference: Any) -> bytes:
@@ -182,7 +224,7 @@ def serve(arguments: list[str]) -> None:
             include_dashboard=False,
         )
     except Exception as err:  # noqa: BLE001 - whatever Ray says is told to the server, in words
-        channel.sendall(frame({"is": "broken", "why": f"{type(err).__name__}: {' '.join(str(err).split())[:500]}"}))
+        channel.sendall(frame({"is": "broken", "why": _in_words(err)}))
         os._exit(1)
     asyncio.run(Bridge(channel, config).serve())
     os._exit(0)  # Ray's own way to leave takes seconds

@@ -49,7 +49,7 @@ class RayWorker:
         self.need = need
         self.slots = slots
         self.asked = True
-        self.leaving = self.yields = self.placed = False
+        self.leaving = self.yields = self.placed = self.unsure = False
         self.since = self.heard = self.busy_at = self.counted_at = now
         self.node = self.host = self.region = ""
         self.pid = 0
@@ -64,7 +64,7 @@ class RayWorker:
 
     def takes(self, now: float) -> bool:
         """Whether it may be given orders."""
-        ready = self.placed and not (self.asked or self.leaving or self.yields or self.is_misplaced())
+        ready = self.placed and not (self.asked or self.leaving or self.yields or self.unsure or self.is_misplaced())
         return ready and now - self.heard < SILENT_S
 
     def is_misplaced(self) -> bool:
@@ -89,6 +89,14 @@ class RayWorker:
         self.begun.discard(attempt)
         self.known.discard(attempt)
         self.cancelled.pop(attempt, None)
+
+    def made_sure(self) -> list[AttemptKey]:
+        """It has told what it holds: what it was told besides, and lost."""
+        self.unsure = False
+        lost = [attempt for attempt in self.orders if attempt not in self.held]
+        for attempt in lost:
+            self.ended(attempt)
+        return lost
 
     def learn(self, held: int, now: float) -> None:
         """Of so many orders it told the ends of some: since it last did, its slots have worked on those."""
@@ -127,9 +135,11 @@ class Crew:
         self._workers.pop(worker.name, None)
 
     def meet(self, names: Sequence[str]) -> list[RayWorker]:
-        """These are there after a time without a bridge; says which are not."""
+        """These are there after a time without a bridge; says which are not. What they were told last may have got lost
+        with the bridge, so that nobody is sure of what they hold until they say it."""
         for name in names:
             worker = self._workers.get(name) or self.add(name, None, 1)
+            worker.unsure = True
             worker.heard = self._clock.monotonic()
         return [worker for worker in self if worker.name not in names]
 
@@ -149,8 +159,8 @@ class Crew:
             if not worker.placed and worker.node in regions:
                 worker.region, worker.placed = regions[worker.node], True
 
-    def heard(self, worker: RayWorker, reports: Sequence[Report], said: dict[str, Any]) -> None:
-        """Note what a worker said."""
+    def heard(self, worker: RayWorker, reports: Sequence[Report], said: dict[str, Any]) -> list[AttemptKey]:
+        """Note what a worker said; the attempts of which it never heard."""
         now = worker.heard = self._clock.monotonic()
         held = len(worker.orders)
         for report in reports:
@@ -166,8 +176,10 @@ class Crew:
             worker.rows, worker.told = said["runners"], True
             for attempt in worker.held if worker.need is None else ():
                 worker.orders.setdefault(attempt, now)
+        lost = worker.made_sure() if worker.unsure and "holds" in said else []
         if worker.orders:
             worker.busy_at = now
+        return lost
 
     def all_met(self) -> bool:
         """Whether all that were found have told what they hold."""

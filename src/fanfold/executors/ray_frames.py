@@ -2,8 +2,9 @@
 
 To the bridge:   {"do": "hire", "worker", "options", "config"} · {"do": "tell", "worker"} + messages ·
                  {"do": "dismiss", "worker", "within_s"} · {"do": "kill", "worker"}
-From the bridge: {"is": "connected", "found"} · {"is": "nodes", "nodes"} · {"is": "ready", "worker", ...} ·
-                 {"is": "heard", "worker"} + what it said · {"is": "lost", "worker", "why"} · {"is": "broken", "why"}
+From the bridge: {"is": "alive"} · {"is": "found", "workers"} · {"is": "nodes", "nodes"} · {"is": "broken", "why"} ·
+                 {"is": "ready", "worker"} + who it is · {"is": "heard", "worker"} + what it said ·
+                 {"is": "lost", "worker", "why"}
 """
 
 from __future__ import annotations

@@ -251,3 +251,16 @@ def test_workers_of_an_earlier_process_are_met_and_leave_when_they_are_done(crew
     clock.s += YIELD_S + 0.1
     assert crew.to_leave([]) == [old]
     assert crew.meet([]) == [old]
+
+
+def test_what_was_told_to_a_worker_through_a_bridge_that_is_gone_is_given_back_unless_it_holds_it(crew: Crew) -> None:
+    worker = ready(crew, "one", slots=2)
+    crew.hand_out(deque([order(0), order(1)]))
+    assert crew.meet(["one"]) == []
+    assert crew.hand_out(deque([order(2)])) == []
+    assert crew.heard(worker, [], {}) == []
+    known = {"holds": [messages.attempt_json(order(0).attempt)], "runners": []}
+    assert crew.heard(worker, [], known) == [order(1).attempt]
+    assert crew.alive() == [order(0).attempt]
+    assert [found for found, _ in crew.hand_out(deque([order(2)]))] == [worker]
+    assert crew.heard(worker, [], known) == []
