@@ -23,12 +23,14 @@ BUCKET = "jobs"
 
 @dataclass(frozen=True)
 class Parts:
-    """What stands; the way to the S3 endpoint can be shut, but not the test's own to its bucket."""
+    """What stands; the way to the S3 endpoint can be shut, but not the test's own to its bucket. Nodes work below a
+    folder that no server looks into."""
 
     ray: TrialCluster
     database: PostgresServer
     way: Gate
     bucket: S3Store
+    nodes: Path
 
     def settings(self, name: str) -> dict[str, object]:
         """Those of `fanfold up` but the database, for an installation of that name."""
@@ -37,6 +39,7 @@ class Parts:
             "ray_address": self.ray.address,
             "ray_token_file": self.ray.token_file,
             "ray_namespace": name,
+            "ray_node_folder": self.nodes / name,
             "storage": f"s3://{BUCKET}/{name}",
             "storage_endpoint": f"http://127.0.0.1:{self.way.port}",
             "storage_access_key": KEYS[0],
@@ -53,7 +56,7 @@ def whole_cluster(folder: Path) -> Iterator[Parts]:
         postgres_server(durable=True) as database,
         ray_cluster(NODES, regions=("eu", "us", "us")) as ray,
     ):
-        yield Parts(ray, database, way, store.bucket(BUCKET))
+        yield Parts(ray, database, way, store.bucket(BUCKET), folder / "nodes")
 
 
 class Nodes:
