@@ -60,6 +60,7 @@ from fanfold.settings import Settings, state_home
 from fanfold.signals import ThreadSignal
 
 if TYPE_CHECKING:
+    from fanfold.executors.ray_cluster import TrialCluster
     from fanfold.stores.database import Database
     from fanfold.stores.postgres import PostgresStore
     from fanfold.stores.sql import SqlStore
@@ -228,10 +229,9 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
     """Workers on a cluster; each sees for itself whether there can be a sandbox on its node."""
     own = settings.storage and settings.ray_node_folder  # without a bucket, nodes have the state folder in common
     node_folder = Path(own) if own else settings.state
-    from fanfold.executors.ray_cluster import TrialCluster  # with what it needs 20 ms, for those who have a cluster
     from fanfold.executors.ray_placing import RayPlace
 
-    trial = TrialCluster(state_home() / "cluster", effects)
+    trial = _trial(effects)
     place = RayPlace(
         address=settings.ray_address or trial.address or "auto",
         namespace=settings.ray_namespace,
@@ -250,6 +250,20 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         settings.ray_slots, effects, clock, wake, settings.kill_grace_s, rules=rules, place=place
     )
     return executor
+
+
+def _trial(effects: Effects) -> TrialCluster:
+    """The cluster of this machine, there or not."""
+    from fanfold.executors.ray_cluster import TrialCluster  # with what it needs 20 ms, for those who have a cluster
+
+    return TrialCluster(state_home() / "cluster", effects)
+
+
+def _no_images(settings: Settings, effects: Effects) -> str:
+    """Why programs cannot run in the images that this machine has; "" where they run on this machine."""
+    if settings.executor != "ray" or (not settings.ray_address and _trial(effects).address):
+        return ""
+    return "the nodes of a Ray cluster are not given images; name what it needs as requirements, or use executor=local"
 
 
 def _workspace(settings: Settings, effects: Effects, process: str, stopping: Callable[[], bool]) -> Workspace:
@@ -318,7 +332,8 @@ def _opened(settings: Settings, effects: Effects, executor: Executor) -> SqlStor
 
 def _platforms(settings: Settings, workspace: Workspace, token: FindToken) -> BlockPlatforms:
     effects = workspace.effects
-    fetched = RuntimeImages(settings.containers, settings.state / "private-images", effects)
+    elsewhere = _no_images(settings, effects)
+    fetched = RuntimeImages(settings.containers, settings.state / "private-images", effects, elsewhere)
     on_nodes = settings.executor == "ray" and bool(settings.storage)
     lists = workspace if on_nodes else None
     return BlockPlatforms(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +26,25 @@ open(os.environ["TASK_RESULTS_DIR"] + "/said.txt", "w").write(f"{greeting.WORD} 
 """
 
 
-def pushed(door: Door, version: str, wanted: str) -> str:
-    files = {"app/main.py": GREET, "requirements.txt": wanted}
-    files["manifest.json"] = json.dumps({"name": "greet", "version": version})
-    json_of(door.post("/v1/dev/apps", json={"archive": base64.b64encode(archive_of(files)).decode()}))
-    json_of(door.post(f"/v1/dev/apps/greet@{version}/activate"))
-    return f"greet@{version}"
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that nodes work in."""
+    return tmp_path_factory.mktemp("node")
 
 
-def test_a_block_that_requires_packages_runs_on_a_node_that_sees_no_folder_of_the_servers(
-    ray_cluster: TrialCluster, tmp_path: Path
-) -> None:
-    make_wheel(tmp_path / "wheels", "greeting", "1.0", {"greeting.py": "WORD = 'hello'\n"})
-    node = tmp_path / "node"
-    with s3_server(tmp_path) as store:
+@pytest.fixture(scope="module")
+def door(ray_cluster: TrialCluster, tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Door]:
+    """Of a server whose job data is in a bucket and whose programs run on that cluster."""
+    folder = tmp_path_factory.mktemp("own-nodes")
+    make_wheel(folder / "wheels", "greeting", "1.0", {"greeting.py": "WORD = 'hello'\n"})
+    with s3_server(folder) as store:
         store.bucket("jobs")
         server = Server(
-            tmp_path / "server",
+            folder / "server",
             executor="ray",
             ray_address=ray_cluster.address,
             ray_token_file=ray_cluster.token_file,
-            ray_namespace=tmp_path.name,
+            ray_namespace=folder.name,
             ray_node_folder=node,
             storage="s3://jobs/here",
             storage_endpoint=store.url,
@@ -53,20 +52,42 @@ def test_a_block_that_requires_packages_runs_on_a_node_that_sees_no_folder_of_th
             storage_secret_key=KEYS[1],
             isolation="off",
             package_index="none",
-            package_folders=tmp_path / "wheels",
+            package_folders=folder / "wheels",
         ).start()
         try:
-            with server.door() as door:
-                said = outputs(door, pushed(door, "0.1", "greeting>=1\n"))
+            with server.door() as made:
+                yield made
         finally:
             assert server.stop() == 0
-            for folder in (path for top in (node, server.state) for path, _, _ in os.walk(top / "environments")):
-                os.chmod(folder, 0o700)
+            for closed in (path for top in (node, server.state) for path, _, _ in os.walk(top / "environments")):
+                os.chmod(closed, 0o700)
+
+
+def pushed(door: Door, name: str, wanted: str = "", **platform: Any) -> str:
+    files = {"app/main.py": GREET, "requirements.txt": wanted}
+    files["manifest.json"] = json.dumps({"name": name, "version": "0.1", **platform})
+    json_of(door.post("/v1/dev/apps", json={"archive": base64.b64encode(archive_of(files)).decode()}))
+    json_of(door.post(f"/v1/dev/apps/{name}@0.1/activate"))
+    return f"{name}@0.1"
+
+
+def test_a_block_that_requires_packages_runs_on_a_node_that_sees_no_folder_of_the_servers(
+    door: Door, node: Path
+) -> None:
+    said = outputs(door, pushed(door, "greet", "greeting>=1\n"))
     assert len(said) == 3
     assert len(set(said)) == 1
     word, prefix = said[0].split()
     assert word == "hello"
     assert Path(prefix).parent == node / "environments"
+
+
+def test_a_block_with_an_image_is_refused_in_words(door: Door) -> None:
+    platform = {"platform": "docker", "platform_config": {"container": "example.org/tools:1"}}
+    job = draft(door, pushed(door, "boxed", **platform))
+    answer = door.post(f"/v1/customer/jobs/{job['id']}/run", json={})
+    assert answer.status_code == 400
+    assert "the nodes of a Ray cluster are not given images" in answer.text
 
 
 def outputs(door: Door, app: str) -> list[str]:

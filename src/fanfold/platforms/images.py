@@ -30,10 +30,12 @@ _DEFINITE = (
 
 
 class RuntimeImages:
-    """Fetches images by Podman or Docker. `private` is the folder that notes what credentials fetched."""
+    """Fetches images by Podman or Docker. `private` is the folder that notes what credentials fetched; `elsewhere` says
+    why what is fetched here is of no use, "" where programs run here."""
 
-    def __init__(self, choice: str, private: Path, effects: Effects) -> None:
+    def __init__(self, choice: str, private: Path, effects: Effects, elsewhere: str = "") -> None:
         self._choice = choice
+        self._elsewhere = elsewhere
         self._private = private
         self._effects = effects
         self._lock = threading.Lock()
@@ -41,6 +43,8 @@ class RuntimeImages:
 
     def problem(self) -> str:
         """See `ports.images`."""
+        if self._elsewhere:
+            return self._elsewhere
         with self._lock:
             said = ""
             if not self._runtime:
