@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,19 @@ def _row_missing(member: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo,
     return member, data.partition(b"\n")[2] if member.name.startswith("tables/tasks/") else data
 
 
+def _row_twice(member: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    return member, data.partition(b"\n")[0] + b"\n" + data if member.name.startswith("tables/tasks/") else data
+
+
+def _no_number(member: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    if not member.name.startswith("tables/tasks/"):
+        return member, data
+    first, _, rest = data.partition(b"\n")
+    row = json.loads(first)
+    row[2] = "the first"  # chunk_index
+    return member, json.dumps(row).encode() + b"\n" + rest
+
+
 def _without_end(member: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, bytes] | None:
     return None if member.name == "end.json" else (member, data)
 
@@ -273,6 +287,8 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
     "a file otherwise": lambda data: changed(data, _flipped),
     "a row otherwise": lambda data: changed(data, _other_row),
     "a row missing": lambda data: changed(data, _row_missing),
+    "a row twice": lambda data: changed(data, _row_twice),
+    "a text for a number": lambda data: changed(data, _no_number),
     "another form": lambda data: changed(data, _head(format=2)),
     "a newer schema": lambda data: changed(data, _head(schema="9999")),
     "no tables": lambda data: changed(data, _head(tables=[])),
@@ -288,10 +304,13 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_what_is_not_whole_or_not_ours_is_refused_in_words_and_leaves_nothing(
-    wrong: Callable[[bytes], bytes], export: bytes, target: Settings
+    wrong: Callable[[bytes], bytes], kind: str, export: bytes, target: Settings
 ) -> None:
+    if kind == "postgresql":
+        target = replace(target, database=shared_postgres().new_database())
     with pytest.raises((BadInput, Conflict)) as refused:
         imported(target, io.BytesIO(wrong(export)))
     assert "export" in str(refused.value) or "import" in str(refused.value) or "schema" in str(refused.value)

@@ -1,14 +1,14 @@
 """What only PostgreSQL does: it goes away and comes back, has other owners, and hears of others' commits."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, Conflict, Unavailable
+from fanfold.errors import BadInput, Conflict, OutOfSpace, Unavailable
 from fanfold.stores import names, postgres
 from fanfold.stores.postgres import Hold, PostgresDatabase, PostgresStore
 from fanfold.stores.schema import jobs
@@ -185,6 +185,35 @@ def test_many_rows_come_by_copy_as_they_are(url: str, database: PostgresDatabase
         table.create(connection)
         database.insert_many(connection, table, rows)
         assert [dict(row) for row in connection.execute(sa.select(table)).mappings()] == rows
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("disk_full", OutOfSpace),
+        ("read_only_sql_transaction", Unavailable),
+        ("admin_shutdown", Unavailable),
+        ("numeric_value_out_of_range", BadInput),
+        ("unique_violation", sa.exc.IntegrityError),
+    ],
+)
+def test_what_goes_wrong_while_rows_are_copied_is_what_it_is_elsewhere(
+    database: PostgresDatabase, code: str, told: type[Exception]
+) -> None:
+    table = sa.Table("guarded", sa.MetaData(), sa.Column("a", sa.BigInteger))
+    raises = f"BEGIN RAISE EXCEPTION 'no' USING ERRCODE = ''{code}''; END".replace("'no'", "''no''")
+    with database.writing("a table that takes nothing") as connection:
+        table.create(connection)
+        connection.exec_driver_sql(f"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS '{raises}'")
+        connection.exec_driver_sql("CREATE TRIGGER no BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION no()")
+    for insert in (_inserted, database.insert_many):
+        with pytest.raises(told) as found, database.writing("a row") as connection:
+            insert(connection, table, [{"a": 1}])
+        assert found.type is told, insert
+
+
+def _inserted(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, int]]) -> None:
+    connection.execute(sa.insert(table).values(rows))
 
 
 def test_a_connection_that_is_ended_within_a_part_of_a_group_is_told_as_one_that_was(url: str) -> None:

@@ -21,7 +21,7 @@ QUESTIONS = ("a read", "a write", "a look at the lease")
 
 @pytest.mark.timeout(400)
 def test_whoever_waits_for_a_database_that_is_cut_off_is_told_so() -> None:
-    within_s = promised(6.0)
+    within_s = promised(8.0)
     command = [sys.executable, "-m", "tests.faults.half_open", str(within_s)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience(90.0), check=False)
     if done.returncode == UNABLE:

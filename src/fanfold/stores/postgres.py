@@ -26,7 +26,7 @@ import psycopg.conninfo
 import sqlalchemy as sa
 
 from fanfold.effects import Effects
-from fanfold.errors import BadInput, Conflict, Deposed, OutOfSpace, Unavailable
+from fanfold.errors import BadInput, Conflict, Deposed, FanfoldError, OutOfSpace, Unavailable
 from fanfold.ports.store import Store
 from fanfold.stores.database import Connection, Database, cannot_keep
 from fanfold.stores.lease import EPOCH, PostgresLease
@@ -45,8 +45,10 @@ STALLED_S = 5
 
 LISTENS_FOR_S = 0.25
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-STALLED = "25P03"
 _FULL = ("53100",)
+_AWAY = ("25P03", "25006")
+"""A transaction that stood still was undone; a server of before a fail-over takes no writes any more."""
+
 _SETTINGS = " ".join(
     f"-c {name}={value}"
     for name, value in {
@@ -163,38 +165,48 @@ class PostgresDatabase(Database):
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """A full disk is OutOfSpace; a server that is away, ends a connection or has no time is Unavailable; what it
-        takes in no column, as the character NUL in a text, is BadInput."""
+        """Those that SQLAlchemy passes on, and those of what is done without it."""
         try:
             with super().translated():
                 yield
-        except (psycopg.DataError, sa.exc.DataError) as err:  # the former while rows are copied
-            raise cannot_keep(err.orig if isinstance(err, sa.exc.DataError) else err) from err
-        except psycopg.Error as err:  # where a transaction begins
-            raise Unavailable(f"the database '{self._name}' does not answer: {err}") from err
-        except sa.exc.DBAPIError as err:
-            code = getattr(err.orig, "sqlstate", None) or ""
-            if code in _FULL:
-                raise OutOfSpace(f"the database '{self._name}' has no space left: {err.orig}") from err
-            away = isinstance(err, sa.exc.OperationalError | sa.exc.InterfaceError) or err.connection_invalidated
-            if away or code == STALLED:
-                raise Unavailable(f"the database '{self._name}' does not answer: {err.orig}") from err
-            raise
+        except (psycopg.Error, sa.exc.DBAPIError) as err:
+            ours = self._as_ours(err)
+            if ours is None:
+                raise
+            raise ours from err
+
+    def _as_ours(self, err: psycopg.Error | sa.exc.DBAPIError) -> FanfoldError | None:
+        """A full disk is OutOfSpace; a server that is away, ends a connection, has no time or does not lead is
+        Unavailable; what it takes in no column, as the character NUL in a text, is BadInput. All else is a defect."""
+        cause = err.orig if isinstance(err, sa.exc.DBAPIError) else err
+        lost = isinstance(err, sa.exc.DBAPIError) and err.connection_invalidated
+        code = getattr(cause, "sqlstate", None) or ""
+        if code in _FULL:
+            return OutOfSpace(f"the database '{self._name}' has no space left: {cause}")
+        if isinstance(cause, psycopg.DataError):
+            return cannot_keep(cause)
+        if lost or isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or code in _AWAY:
+            return Unavailable(f"the database '{self._name}' does not answer: {cause}")
+        return None
 
     def hold_still(self, connection: Connection) -> None:
         """By the isolation that says so."""
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def insert_many(self, connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-        """By COPY, which takes a third of the time."""
+        """By COPY, which takes a third of the time; errors as SQLAlchemy has them of all else."""
         names = list(rows[0])
         types = [table.c[name].type.dialect_impl(connection.dialect) for name in names]
         writers = [kind.bind_processor(connection.dialect) for kind in types]
         columns = ", ".join(f'"{name}"' for name in names)
-        with self._raw(connection).cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
-            for row in rows:
-                values = zip(writers, (row[name] for name in names), strict=True)
-                copy.write_row([value if write is None else write(value) for write, value in values])
+        copying = f"COPY {table.name} ({columns}) FROM STDIN"
+        try:
+            with self._raw(connection).cursor() as cursor, cursor.copy(copying) as copy:
+                for row in rows:
+                    values = zip(writers, (row[name] for name in names), strict=True)
+                    copy.write_row([value if write is None else write(value) for write, value in values])
+        except psycopg.Error as err:
+            raise sa.exc.DBAPIError.instance(copying, None, err, psycopg.Error, dialect=connection.dialect) from err
 
     @staticmethod
     def _raw(connection: Connection) -> psycopg.Connection[Any]:

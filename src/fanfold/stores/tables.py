@@ -83,7 +83,8 @@ class _Open:
             try:
                 self._insert(self._tables[table], [dict(zip(columns, row, strict=True)) for row in rows])
             except (sa.exc.IntegrityError, sa.exc.DataError) as err:
-                raise BadInput(f"the rows of '{table}' do not fit its table: {err.orig}") from err
+                said = f"the export is damaged: its rows of '{table}' do not fit the table: {err.orig}"
+                raise BadInput(said, hint="Export again.") from err
 
     def _insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         self._database.insert_many(self._connection, table, rows)
