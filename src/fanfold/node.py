@@ -26,6 +26,7 @@ from fanfold.ports.executor import Report, RunOrder, Told
 from fanfold.ports.platform import Rules
 from fanfold.runner import messages
 from fanfold.runner.environments import told_to_uv
+from fanfold.runner.leftovers import Leftovers
 from fanfold.signals import ThreadSignal
 
 LOOK_EVERY_S = 0.5
@@ -65,6 +66,10 @@ class Worker:
         self._listener = ""
         self._serverless_s: float = config["serverless_s"]
         threading.Thread(target=self._watch, name="fanfold-serverless", daemon=True).start()
+        if config["sweeps"]:
+            place, root = messages.storage_of(config["storage"])
+            left = Leftovers(root, self._effects, place.cache_bytes)
+            threading.Thread(target=left.sweep, name="fanfold-leftovers", daemon=True).start()
 
     def hello(self, listener: str) -> bytes:
         """Who this is, and on which node. From now on this listener alone is answered and obeyed: an earlier one may be

@@ -241,6 +241,7 @@ def _on_ray(settings: Settings, effects: Effects, clock: Clock, wake: Signal) ->
         region_label=settings.ray_region_label,
         isolation=settings.isolation,
         storage=(storage_of(settings, RUNNER_PATIENCE_S), node_folder),
+        sweeps=bool(own),
         environments=made_on_nodes(settings, node_folder) if settings.storage else None,
         stands_by=bool(settings.database),
     )

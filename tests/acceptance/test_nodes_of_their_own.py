@@ -13,13 +13,14 @@ import pytest
 
 from fanfold.executors.ray_cluster import TrialCluster
 from tests.compat.scene import archive_of, draft, ended, run
-from tests.compat.server import Door, Server, json_of
+from tests.compat.server import Door, Server, json_of, until
 from tests.conformance.s3_server import KEYS, s3_server
 from tests.pace import patience
 from tests.wheels import make_wheel
 
 pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.needs(module="uv"), pytest.mark.timeout(240)]
 
+LEFT = "scratch/server/worker-0.999999999/account/job.app-0.1"
 WITHIN_S = patience(90.0)
 GREET = """import os, sys, greeting
 open(os.environ["TASK_RESULTS_DIR"] + "/said.txt", "w").write(f"{greeting.WORD} {sys.prefix}\\n")
@@ -28,8 +29,10 @@ open(os.environ["TASK_RESULTS_DIR"] + "/said.txt", "w").write(f"{greeting.WORD} 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that nodes work in."""
-    return tmp_path_factory.mktemp("node")
+    """The folder that nodes work in, in which one that was killed has left something."""
+    made = tmp_path_factory.mktemp("node")
+    (made / LEFT).mkdir(parents=True)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,7 @@ def test_a_block_that_requires_packages_runs_on_a_node_that_sees_no_folder_of_th
     word, prefix = said[0].split()
     assert word == "hello"
     assert Path(prefix).parent == node / "environments"
+    until("what was left is gone", lambda: not (node / LEFT).exists(), WITHIN_S)
 
 
 def test_a_block_with_an_image_is_refused_in_words(door: Door) -> None:

@@ -165,7 +165,11 @@ class S3Blobs:
 
     def program(self, path: Path) -> Path:
         """See `ports.blobs`. One process of a machine fetches it, the others wait."""
-        if path.is_dir() or not path.is_relative_to(self.root):
+        if not path.is_relative_to(self.root):
+            return path
+        if path.is_dir():
+            with contextlib.suppress(OSError):
+                os.utime(path)  # nobody removes what was used lately
             return path
         self._effects.make_folder(path.parent)
         lock = path.with_name(f".{path.name}.lock")

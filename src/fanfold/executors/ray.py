@@ -344,6 +344,7 @@ class RayExecutor:
                 "kill_grace_s": self._kill_grace_s,
                 "rules": asdict(self._rules),
                 "isolation": self._place.isolation,
+                "sweeps": self._place.sweeps,
                 "serverless_s": self._place.serverless_s,
                 "gpus": bool(need.device.gpus),
                 "storage": self._place.storage

@@ -29,8 +29,9 @@ class RayPlace:
     """Which cluster, and how: its address, the namespace that is this installation's alone, the file with its token
     ("": Ray's own) where `auth` is "token", the label that names a node's region, how programs are isolated there, and
     where job data is at rest, with a node's own folder for it, and how `environments` are made there, where nodes do
-    not see the server's. A worker that hears nothing of its server for `serverless_s` ends its work. Who `stands_by`
-    leaves workers to the server that leads, until it takes over."""
+    not see the server's. With `sweeps`, that folder is the workers' alone, who keep it clean. A worker that hears
+    nothing of its server for `serverless_s` ends its work. Who `stands_by` leaves workers to the server that leads,
+    until it takes over."""
 
     address: str = "auto"
     namespace: str = "fanfold"
@@ -40,6 +41,7 @@ class RayPlace:
     auth: str = "token"
     serverless_s: float = 10.0
     storage: tuple[BlobPlace, Path] | None = None
+    sweeps: bool = False
     environments: EnvironmentPlace | None = None
     stands_by: bool = False
 

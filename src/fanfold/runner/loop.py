@@ -7,6 +7,7 @@ the server is seen at once. When the server is gone, the program is killed and t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import selectors
@@ -32,6 +33,7 @@ from fanfold.runner.storage import at_rest_here, storage_at
 from fanfold.runner.workplaces import Workplaces
 
 BEAT_S = 0.5
+KEEP_EVERY_S = 600.0
 RECEIVE_BYTES = 1 << 20
 
 
@@ -70,6 +72,7 @@ class RunnerLoop:
         self._run: Run | None = None
         self._told_start = False
         self._beat_at = clock.monotonic() + BEAT_S
+        self._keep_at = self._beat_at
         self._open = True
         self._speaking = threading.Lock()
         self._ended = threading.Event()
@@ -102,9 +105,19 @@ class RunnerLoop:
             self._tell_start()
             if self._run is not None and self._run.running is not None:
                 self._run.on_beat()
+                self._keep_package(self._run.order)
             self._platform.tidy()
             if self._run is None and not self._waiting:
                 self._workplaces.drop()
+
+    def _keep_package(self, order: RunOrder) -> None:
+        """What a long program is of is used, too: it is not to be swept away meanwhile."""
+        if self._clock.monotonic() >= self._keep_at and self._blobs.at_once > 1:
+            self._keep_at = self._clock.monotonic() + KEEP_EVERY_S
+            package = self._blobs.at(order.package)
+            if package.is_relative_to(self._blobs.root):
+                with contextlib.suppress(OSError):
+                    os.utime(package)
 
     def _tell_start(self) -> None:
         """Say once that a program runs; one that ends before the next beat tells it with its end."""

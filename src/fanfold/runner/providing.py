@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +35,9 @@ class Provider:
         if not order.environment:
             return order
         python = self._known.get(order.environment, "")
-        if not Path(python).is_file():
+        try:
+            os.utime(Path(python).parents[1])  # nobody removes what is used
+        except (FileNotFoundError, IndexError):
             python = self._made(order.environment, blobs, stopped)
             if len(self._known) > KNOWN_AT_MOST:
                 self._known.clear()
