@@ -24,7 +24,7 @@ from fanfold.errors import Broken, MissingPart
 from fanfold.executors.ray_crew import Crew, RayWorker
 from fanfold.executors.ray_frames import Header
 from fanfold.executors.ray_link import Link
-from fanfold.executors.ray_placing import RayPlace, options_of, parallel, place_of
+from fanfold.executors.ray_placing import RayPlace, options_of, parallel, places_of
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, lacking, largest
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
@@ -251,7 +251,7 @@ class RayExecutor:
             case "nodes":
                 with self._lock:
                     self._trouble = ""
-                    self._places = [place_of(node, self._place.region_label) for node in header["nodes"]]
+                    self._places = places_of(header["nodes"], self._place.region_label)
                     self._crew.learn_of(self._places)
                 self._meet()
             case "broken":
@@ -300,7 +300,7 @@ class RayExecutor:
 
     def _meet(self) -> None:
         """The start may go on once the cluster is known, and what workers of an earlier process hold."""
-        if self._places and self._crew.all_met():
+        if not self._trouble and self._crew.all_met():
             self._connected.set()
 
     def _lose(self, worker: RayWorker | None, why: str) -> None:

@@ -23,6 +23,7 @@ import ray
 from ray.exceptions import RayError
 
 from fanfold.executors.ray_frames import HEAD_BYTES, Header, frame, sizes
+from fanfold.executors.ray_seat import take_seat
 from fanfold.registry import load
 
 NODES_EVERY_S = BEAT_S = 1.0
@@ -216,12 +217,14 @@ def serve(arguments: list[str]) -> None:
     channel, config = socket.socket(fileno=int(arguments[0])), json.loads(arguments[1])
     channel.set_inheritable(False)
     try:
+        seat = take_seat(config["address"])
         ray.init(
             address=config["address"],
             namespace=config["namespace"],
             log_to_driver=False,
             logging_level=logging.ERROR,
             include_dashboard=False,
+            _temp_dir=seat,
         )
     except Exception as err:  # noqa: BLE001 - whatever Ray says is told to the server, in words
         channel.sendall(frame({"is": "broken", "why": _in_words(err)}))

@@ -39,6 +39,7 @@ COMMON = (
     *("--object-store-memory", str(OBJECT_STORE_BYTES), "--min-worker-port", "0", "--max-worker-port", "0"),
     *("--dashboard-agent-listen-port", "0", "--include-log-monitor", "false", "--disable-usage-stats", "--block"),
 )
+"""What every node is started with here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,11 @@ def place_of(node: Mapping[str, Any], region_label: str) -> Place:
     return Place(device, labels.get(region_label, ""), node["id"])
 
 
+def places_of(nodes: Iterable[Mapping[str, Any]], region_label: str) -> list[Place]:
+    """Where programs may run: the nodes that have cores. A head often has none, a server's own seat never."""
+    return [place_of(node, region_label) for node in nodes if node["resources"].get("CPU")]
+
+
 def parallel(places: Iterable[Place], need: Need) -> int:
     """How many programs with this need the cluster can run at a time."""
     return sum(holds(place, need) for place in places)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fanfold.executors.ray_placing import options_of, parallel, place_of, slots_of
+from fanfold.executors.ray_placing import options_of, parallel, place_of, places_of, slots_of
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import Regions
 from fanfold.jobs.needs import Need, Place
@@ -24,6 +24,13 @@ def test_a_node_is_a_place_with_its_cards_and_region() -> None:
     assert node("d", GPU=1.0).device.gpus == ("GPU",)
     bare: dict[str, Any] = {"id": "e", "resources": {}, "labels": {}}
     assert place_of(bare, LABEL) == Place(Device(0.0, 0), "", "e")
+
+
+def test_a_node_without_cores_is_no_place() -> None:
+    head: dict[str, Any] = {"id": "head", "resources": {"memory": 16.0 * GIB, "GPU": 1.0}, "labels": {}}
+    none: dict[str, Any] = {"id": "none", "resources": {"CPU": 0.0}, "labels": {}}
+    small: dict[str, Any] = {"id": "small", "resources": {"CPU": 1.0}, "labels": {LABEL: "eu"}}
+    assert places_of([head, none, small], LABEL) == [Place(Device(1.0, 0), "eu", "small")]
 
 
 def test_a_block_is_asked_for_with_its_cores_and_memory() -> None:
