@@ -45,7 +45,7 @@ class Worker:
     def __init__(self, name: str, config: dict[str, Any]) -> None:
         self._effects, self._clock, self._wake = Effects(), SteadyClock(), ThreadSignal()
         rules = Rules(**config["rules"])
-        walled = _can_wall(config["isolation"])
+        walled, self._unwalled = _walled(config["isolation"])
         self._executor = LocalExecutor(
             config["slots"],
             self._effects,
@@ -72,12 +72,14 @@ class Worker:
             threading.Thread(target=left.sweep, name="fanfold-leftovers", daemon=True).start()
 
     def hello(self, listener: str) -> bytes:
-        """Who this is, and on which node. From now on this listener alone is answered and obeyed: an earlier one may be
-        that of a server that stood still and knows of no other."""
+        """Who this is, on which node, and why programs are in no sandbox there, where nobody asked for that. From now
+        on this listener alone is answered and obeyed: an earlier one may be that of a server that stood still and knows
+        of no other."""
         with self._lock:
             self._listener, self._told_at = listener, 0.0
         node = ray.get_runtime_context().get_node_id()
-        return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "node": node}).encode()
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "node": node, "unwalled": self._unwalled}
+        return json.dumps(about).encode()
 
     def tell(self, listener: str, body: bytes) -> bool:
         """Take orders and cancels, a JSON list of messages; says whether it does."""
@@ -158,14 +160,15 @@ def _post(name: str, told: messages.Message | None) -> Post:
     return Post(name, storage=messages.storage_of(told), environments=environments)
 
 
-def _can_wall(isolation: str) -> bool:
-    """Whether programs are kept in sandboxes here; MissingPart where they must be and cannot."""
+def _walled(isolation: str) -> tuple[bool, str]:
+    """Whether programs are kept in sandboxes here, and why not where there should be some; MissingPart where they must
+    be and cannot."""
     problem = "" if isolation == "off" else bubblewrap.problem()
     if problem and isolation == "required":
         raise MissingPart(
             f"programs must be isolated and cannot be on this node: {problem}.", hint="Type: fanfold doctor"
         )
-    return isolation != "off" and not problem
+    return isolation != "off" and not problem, problem
 
 
 def _report_json(report: Report) -> messages.Message:

@@ -24,6 +24,7 @@ from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import GivenBack, Succeeded
 from tests.conformance.test_executor import COPY, FOR_EVER, Bench, gone
 from tests.pace import patience
+from tests.ray_cluster import ray_cluster as a_cluster
 
 pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.timeout(240)]
 
@@ -224,3 +225,32 @@ def test_what_no_node_has_is_told_and_the_regions_are_kept(bench: Bench) -> None
         bench.heard.clear()
         outcome = bench.outcome(COPY, index=index, regions=Regions((region,)))
         assert (type(outcome), outcome.region) == (Succeeded, region)
+
+
+def without_bubblewrap(folder: Path) -> str:
+    """A PATH with all that this machine has, but that."""
+    folder.mkdir()
+    for place in ("/usr/local/bin", "/usr/bin", "/bin"):
+        for name in set(os.listdir(place)) - {"bwrap"} - set(os.listdir(folder)):
+            (folder / name).symlink_to(Path(place, name))
+    return f"{Path(sys.executable).parent}:{folder}"
+
+
+def test_a_node_where_programs_are_in_no_sandbox_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", without_bubblewrap(tmp_path / "bin"))
+    with a_cluster(1, cores=2) as cluster:
+        place = RayPlace(cluster.address, tmp_path.name, str(cluster.token_file), isolation="auto")
+        bench = Bench("ray", tmp_path, place=place)
+        try:
+            outcome = bench.outcome(COPY)
+            assert isinstance(outcome, Succeeded)
+            assert outcome.usage.isolation.startswith("no sandbox")
+            bench.until(lambda: bool(bench.executor.runners()))
+            assert {row["unwalled"].partition(" (")[0] for row in bench.executor.runners()} == {
+                "bubblewrap is not installed"
+            }
+            assert caplog.text.count("without a sandbox on node") == 1
+        finally:
+            bench.close()

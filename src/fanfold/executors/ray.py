@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import selectors
@@ -39,6 +40,8 @@ CONNECT_S = 15.0
 
 LOOK_S = 0.1
 QUEUED_PER_SLOT = 64
+
+log = logging.getLogger(__name__)
 
 
 class RayExecutor:
@@ -70,6 +73,7 @@ class RayExecutor:
         self._reports: deque[Report] = deque()
         self._crew = Crew(clock, kill_grace_s)
         self._places: list[Place] = []
+        self._warned_of: set[str] = set()
         self._trouble = "does not answer: is it up, and is the token its own?"
         self._name = secrets.token_hex(3)
         self._names = 0
@@ -279,6 +283,10 @@ class RayExecutor:
     def _welcome(self, name: str, hello: dict[str, Any]) -> None:
         with self._lock:
             self._crew.welcome(name, hello, self._places)
+        host, unwalled = hello["host"], hello.get("unwalled", "")
+        if unwalled and host not in self._warned_of:
+            self._warned_of.add(host)
+            log.warning("programs run without a sandbox on node '%s': %s", host, unwalled)
 
     def _listen(self, name: str, said: dict[str, Any]) -> None:
         worker = self._crew.get(name)

@@ -39,6 +39,7 @@ _KEPT = 0.7
 """So much of what was known of how long orders take is kept with each that ends."""
 
 ASKED_AT_ONCE = 8
+_SHOWN = ("node", "host", "region", "unwalled")
 
 
 class RayWorker:
@@ -51,7 +52,7 @@ class RayWorker:
         self.asked = True
         self.leaving = self.yields = self.placed = self.unsure = False
         self.since = self.heard = self.busy_at = self.counted_at = now
-        self.node = self.host = self.region = ""
+        self.node = self.host = self.region = self.unwalled = ""
         self.pid = 0
         self.orders: dict[AttemptKey, float] = {}
         self.begun: set[AttemptKey] = set()
@@ -150,6 +151,7 @@ class Crew:
             worker.asked = False
             worker.heard = worker.busy_at = self._clock.monotonic()
             worker.node, worker.host, worker.pid = hello["node"], hello["host"], hello["pid"]
+            worker.unwalled = hello.get("unwalled", "")  # workers of an earlier release do not say
             self.learn_of(places)
 
     def learn_of(self, places: Iterable[Place]) -> None:
@@ -207,7 +209,7 @@ class Crew:
     def rows(self) -> list[dict[str, Any]]:
         """What each runner does, for eyes."""
         return [
-            row | {"worker": worker.name, "node": worker.node, "host": worker.host, "region": worker.region}
+            row | {name: getattr(worker, name) for name in _SHOWN} | {"worker": worker.name}
             for worker in self._workers.values()
             for row in worker.rows
         ]

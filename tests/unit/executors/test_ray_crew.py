@@ -18,7 +18,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 SMALL, LARGE = Need(Device(1.0, GIB)), Need(Device(4.0, GIB))
 NODES = [Place(Device(4.0, 8 * GIB), "", name) for name in "ab"]
-HELLO = {"node": "a", "host": "h", "pid": 1}
+HELLO = {"node": "a", "host": "h", "pid": 1, "unwalled": ""}
 
 
 class Hands:
