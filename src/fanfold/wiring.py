@@ -143,6 +143,7 @@ def wire(
     workers = ThreadPoolExecutor(STAGE_THREADS, thread_name_prefix="fanfold-stage")
     reconciler = Reconciler(led, workspace, feeder, secrets, clock)
     scheduler = Scheduler(tools, feeder, reconciler, workers, wake, settings.lease_s)
+    lead.on_lead(lambda: store.database.listen_to_others(scheduler.others_wrote))
     blocks = LocalBlocks(Packages(block_files(settings, effects, clock, workspace.blobs), effects))
     return Parts(
         settings=settings,

@@ -41,7 +41,7 @@ LONGEST_WAIT_S = 0.25
 
 GATHER_S = 0.03
 """While the executor has work waiting and no stage is under way, reports are gathered for so long, so that one commit
-serves many."""
+serves many; and after a turn for so long, what others commit."""
 
 DUE_AT_ONCE = 50
 
@@ -85,6 +85,7 @@ class Scheduler:
         self._timers = _Timers()
         self._full = 0
         self._short = False
+        self._heard = False
         self.stopping = False
         self.draining = False
         self.moved = threading.Event()
@@ -110,8 +111,23 @@ class Scheduler:
             except Unavailable as err:
                 log.warning("the store or storage does not answer, trying again: %s", err)
                 wait_s = 1.0
-            if self._wake.wait(wait_s) and self._feeder.has_backlog() and not self._busy:
-                self._wake.pause(GATHER_S)
+            self._rest(wait_s)
+
+    def _rest(self, wait_s: float) -> None:
+        """Wait until woken; then let more come where much does: reports of a busy executor, and what others commit."""
+        since = self._tools.clock.monotonic()
+        if not self._wake.wait(wait_s):
+            return
+        heard, self._heard = self._heard, False
+        if self._feeder.has_backlog() and not self._busy:
+            self._wake.pause(GATHER_S)
+        elif heard:
+            self._wake.pause(max(0.0, since + GATHER_S - self._tools.clock.monotonic()))
+
+    def others_wrote(self) -> None:
+        """Another process has committed something: look soon, at most once in GATHER_S. Returns at once."""
+        self._heard = True
+        self._wake.wake()
 
     def _without_space(self, err: OutOfSpace) -> float:
         """The store's disk is full: wait for space, or end the jobs while the ballast still lets it be written."""

@@ -115,6 +115,9 @@ class Database:
         """Call `listener` after every commit of this process; it must return at once."""
         self._listeners.append(listener)
 
+    def listen_to_others(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after commits of other processes, where there can be any; it must return at once."""
+
     def close(self) -> None:
         """Let go of the database, when nobody writes to it."""
         with self._write_lock:

@@ -137,7 +137,7 @@ class PostgresDatabase(Database):
             return bool(connection.exec_driver_sql(_IS_HERE, (of_process(process),)).scalar_one())
 
     def listen_to_others(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after commits of other processes; it must return at once."""
+        """See `Database`; also where some may have been missed."""
         self._others.append(listener)
 
     def _owning(self) -> psycopg.Connection[Any]:
