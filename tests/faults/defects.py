@@ -130,7 +130,7 @@ RESULT_APPENDED = Defect(
             "                whole.write(Path(file.path).read_bytes())\n",
         ),
     ),
-    "JSONDecodeError: Extra data",
+    "what is told of the output is wrong",
 )
 LATE_REAPER = Defect(
     "reaper without compare-and-swap",

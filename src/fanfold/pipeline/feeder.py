@@ -315,7 +315,7 @@ class Feeder:
         """Extend the leases of attempts whose runners are alive, or of all after a pause of this process in which
         nobody could be heard; cancel those that may not go on."""
         now = self._clock.now()
-        alive = list(self._under_way) if everyone else self._executor.alive()
+        alive = list(self.at_work()) if everyone else self._executor.alive()
         if alive:
             self._cancel(self._store.renew(alive, now + self._lease))
         self._renewed_at = now
