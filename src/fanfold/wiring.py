@@ -127,8 +127,8 @@ def wire(
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
     platforms = _platforms(settings, workspace, find_tokens(store.database) if find_tokens else _no_token)
-    interpreters, images = platforms.interpreters, platforms.images
-    orders = OrderMaker(workspace, interpreters.command, secrets, sources, images.of, packages=interpreters.packages)
+    maker = partial(OrderMaker, offer=executor.offer, packages=platforms.interpreters.packages)
+    orders = maker(workspace, platforms.interpreters.command, secrets, sources, platforms.images.of)
     feeder = Feeder(led, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=led,

@@ -219,7 +219,7 @@ class World:
             self.store,
             self.executor,
             workspace,
-            OrderMaker(workspace, lambda _block: (), secrets, sources),
+            OrderMaker(workspace, lambda _block: (), secrets, sources, offer=self.executor.offer),
             self.clock,
             self.lease_s,
         )

@@ -40,7 +40,8 @@ def feeding(world: World) -> Feeder:
 
 
 def feeder_of(world: World, secrets: ProgramSecrets) -> Feeder:
-    orders = OrderMaker(world.workspace, lambda _block: (), secrets, world.scheduler._tools.sources)
+    sources, offer = world.scheduler._tools.sources, world.executor.offer
+    orders = OrderMaker(world.workspace, lambda _block: (), secrets, sources, offer=offer)
     return Feeder(world.store, world.executor, world.workspace, orders, world.clock, world.lease_s)
 
 

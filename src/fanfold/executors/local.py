@@ -105,7 +105,8 @@ class LocalExecutor:
     def offer(self, need: Need) -> Offer:
         """See `ports.executor`."""
         what = lacking([self._place], need)
-        return Offer(0 if what and not self._post.clamp else self._slots, what)
+        slots = 0 if what and not self._post.clamp else self._slots
+        return Offer(slots, what, self._place.device.memory_bytes)
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """See `ports.executor`."""

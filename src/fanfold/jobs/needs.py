@@ -78,6 +78,11 @@ def largest(devices: Iterable[Device]) -> Device:
     return max(devices, key=lambda device: (device.cores, device.memory_bytes), default=Device(0.0, 0))
 
 
+def most_memory(places: Iterable[Place], need: Need) -> int:
+    """The most memory, in bytes, that a program with this need could be given where it may run; 0 where it cannot."""
+    return max((place.device.memory_bytes for place in places if holds(place, need)), default=0)
+
+
 def said(device: Device) -> str:
     """A size in words."""
     return f"{device.cores:g} cores and {device.memory_bytes / GIB:.3g} GiB"

@@ -18,7 +18,7 @@ from fanfold.jobs.task_lifecycle import memory_bytes
 from fanfold.pipeline.images import INTERPRETER
 from fanfold.pipeline.workspace import JobFolder, Workspace
 from fanfold.ports.datasource import DataSource, range_request
-from fanfold.ports.executor import Input, RunOrder
+from fanfold.ports.executor import Input, Offer, RunOrder
 from fanfold.ports.images import Image
 from fanfold.ports.secrets import ProgramSecrets
 
@@ -31,8 +31,9 @@ _NOT_YET = AttemptKey(TaskKey("", Role.APP, 0), 0)
 
 
 class OrderMaker:
-    """Makes orders. `interpreter` says what starts the Python files of a block, `image` what it runs in, `packages` the
-    address of what is installed for it where it runs. Secrets are looked up for each order and kept nowhere."""
+    """Makes orders. `interpreter` says what starts the Python files of a block, `image` what it runs in, `offer` what
+    there is for a need, `packages` the address of what is installed for a block where it runs. Secrets are looked up
+    for each order and kept nowhere."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class OrderMaker:
         sources: Callable[[DataRef], DataSource],
         image: Callable[[Job, Role], Image | None] = lambda _job, _role: None,
         *,
+        offer: Callable[[Need], Offer],
         packages: Callable[[Job, Role], str] = lambda _job, _role: "",
     ) -> None:
         self._workspace = workspace
@@ -49,6 +51,7 @@ class OrderMaker:
         self._sources = sources
         self._interpreter = interpreter
         self._image = image
+        self._offer = offer
         self._packages = packages
         self._known: dict[tuple[str, int, Role], RunOrder] = {}
         self._needs: dict[tuple[str, int, Role], Need] = {}
@@ -69,10 +72,9 @@ class OrderMaker:
         role = task.key.role
         folder = self._workspace.job(job.id)
         common = self._common(job, role)
-        memory = memory_bytes(task, common.device.memory_bytes, job.config.max_memory_bytes)
         return replace(
             common,
-            device=replace(common.device, memory_bytes=memory),
+            device=replace(common.device, memory_bytes=self._memory_bytes(job, task, common.need)),
             attempt=task.attempt_key,
             number=task.attempt,
             inputs=() if task.chunk is None else (self._chunk(job, task.chunk),),
@@ -81,6 +83,15 @@ class OrderMaker:
             secrets=self._secrets_of(job, role),
             avoid_runner=task.runner if task.failures or task.losses else "",
         )
+
+    def _memory_bytes(self, job: Job, task: Task, need: Need) -> int:
+        """What the attempt may use: once it has grown, no more than a place where it may run has."""
+        asked = need.device.memory_bytes
+        grown = memory_bytes(task, asked, job.config.max_memory_bytes)
+        if grown == asked:
+            return asked
+        offered = self._offer(need).memory_bytes
+        return max(asked, min(grown, offered)) if offered else grown
 
     def _chunk(self, job: Job, chunk: Chunk) -> Input:
         request = None

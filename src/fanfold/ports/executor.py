@@ -112,11 +112,12 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What there is for programs of one need: how many could run at a time were nothing else to run, and what is
-    lacking where none can, to be read after "needs"."""
+    """What there is for programs of one need: how many could run at a time were nothing else to run, what is lacking
+    where none can, to be read after "needs", and the most memory that one of them can be given (0: not known)."""
 
     slots: int
     lacking: str = ""
+    memory_bytes: int = 0
 
 
 class Executor(Protocol):
