@@ -1,6 +1,8 @@
 """The Ray executor on nodes that differ: by their region, by what is installed there, by their cards."""
 
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from fanfold.executors.ray_cluster import TrialCluster
 from fanfold.executors.ray_placing import RayPlace
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import Regions
-from fanfold.jobs.task_lifecycle import Succeeded
+from fanfold.jobs.needs import Need
+from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost, Succeeded
 from tests.conformance.test_executor import COPY, FOR_EVER, Bench
 from tests.ray_cluster import joined, ray_cluster
 
@@ -43,10 +46,61 @@ def test_a_node_that_joins_in_a_forbidden_region_is_not_used(cluster: TrialClust
     bench.heard.clear()
     bench.executor.start([bench.order(COPY, index=1, device=SMALL, regions=Regions((), ("us",)))])
     with joined(cluster, "--labels", "ray.io/region=us"):
-        bench.executor.start([bench.order(COPY, index=2, device=SMALL, regions=Regions(("us",)))])
+        there = Need(SMALL, Regions(("us",)))
+        bench.until(lambda: bench.executor.offer(there).slots == 1)
+        bench.executor.start([bench.order(COPY, index=2, device=SMALL, regions=there.regions)])
         assert [outcome.region for outcome in bench.outcomes()] == ["us"]
         bench.executor.cancel([first.attempt])
         bench.until(lambda: any(outcome.attempt.task.index == 1 for outcome in bench.outcomes()))
     told = {outcome.attempt.task.index: (type(outcome), outcome.region) for outcome in bench.outcomes()}
     assert told[1] == (Succeeded, "eu")
     assert told[2] == (Succeeded, "us")
+
+
+def test_an_order_that_no_node_can_take_is_given_back(bench: Bench) -> None:
+    assert isinstance(bench.outcome(COPY, device=Device(1.0, 64 * GIB)), GivenBack)
+    assert bench.executor.alive() == []
+
+
+def test_what_only_a_node_that_left_could_take_is_given_back(cluster: TrialCluster, bench: Bench) -> None:
+    there = {"device": SMALL, "regions": Regions(("us",)), "timeout_s": 240.0}
+    with joined(cluster, "--labels", "ray.io/region=us"):
+        bench.until(lambda: bench.executor.offer(Need(SMALL, Regions(("us",)))).slots == 1)
+        bench.started(bench.order(FOR_EVER, **there))
+        bench.executor.start([bench.order(COPY, index=1, **there)])
+    told = {outcome.attempt.task.index: type(outcome) for outcome in bench.outcomes(2)}
+    assert told == {0: RunnerLost, 1: GivenBack}
+
+
+def test_a_card_is_asked_for_by_its_type_and_a_program_sees_its_own(cluster: TrialCluster, bench: Bench) -> None:
+    need = Need(Device(1.0, GIB, ("NVIDIA A100-SXM4-40GB",)))
+    assert "runners have none" in bench.executor.offer(need).lacking
+    with joined(cluster, "--num-gpus", "1", "--resources", '{"accelerator_type:A100": 1}'):
+        bench.until(lambda: bench.executor.offer(need).slots == 1)
+        script = 'printf %s "$CUDA_VISIBLE_DEVICES" > "$TASK_RESULTS_DIR/cards"'
+        assert isinstance(bench.outcome(script, device=need.device), Succeeded)
+    assert (bench.folder / "results" / "app-0.1" / "cards").read_text() == "0"
+
+
+@pytest.mark.needs("bwrap", module="ray")
+def test_where_programs_must_be_isolated_and_cannot_be_that_is_told_until_they_can(
+    cluster: TrialCluster, place: RayPlace, tmp_path: Path
+) -> None:
+    need = Need(SMALL, Regions(("us",)))
+    us = ("--labels", "ray.io/region=us")
+    bench = Bench("ray", tmp_path, 0, place=replace(place, isolation="required"))
+    try:
+        with joined(cluster, *us, path=str(Path(sys.executable).parent)):
+            bench.until(lambda: bench.executor.offer(need).slots == 1)
+            assert isinstance(bench.outcome(COPY, device=SMALL, regions=need.regions), GivenBack)
+            offer = bench.executor.offer(need)
+            assert offer.slots == 0
+            assert "bubblewrap" in offer.lacking
+        with joined(cluster, *us):
+            bench.until(lambda: bench.executor.offer(need).slots == 1)
+            bench.heard.clear()
+            outcome = bench.outcome(COPY, index=1, device=SMALL, regions=need.regions, interpreter=("/usr/bin/sh",))
+        assert isinstance(outcome, Succeeded)
+        assert outcome.usage.isolation.startswith("sandbox")
+    finally:
+        bench.close()

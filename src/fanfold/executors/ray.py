@@ -15,7 +15,7 @@ import os
 import secrets
 import selectors
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -24,10 +24,11 @@ from fanfold.effects import Effects
 from fanfold.errors import Broken, MissingPart
 from fanfold.executors.ray_crew import Crew, RayWorker
 from fanfold.executors.ray_frames import Header
+from fanfold.executors.ray_hiring import Hiring
 from fanfold.executors.ray_link import Link
-from fanfold.executors.ray_placing import RayPlace, options_of, parallel, places_of
+from fanfold.executors.ray_placing import RayPlace, config_of, options_of, parallel, places_of
 from fanfold.jobs.models import AttemptKey
-from fanfold.jobs.needs import Need, Place, lacking, largest
+from fanfold.jobs.needs import Need, Place, lacking, largest, most_memory
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, RunnerLost
 from fanfold.ports.clock import Clock
 from fanfold.ports.executor import Capacity, Executor, Offer, Report, RunOrder
@@ -72,6 +73,7 @@ class RayExecutor:
         self._cancelled: deque[AttemptKey] = deque()
         self._reports: deque[Report] = deque()
         self._crew = Crew(clock, kill_grace_s)
+        self._hiring = Hiring(self._crew, clock)
         self._places: list[Place] = []
         self._warned_of: set[str] = set()
         self._trouble = "does not answer: is it up, and is the token its own?"
@@ -114,9 +116,11 @@ class RayExecutor:
         """See `ports.executor`."""
         with self._lock:
             places, trouble = list(self._places), self._trouble
+            why_not = self._hiring.asked_about(need)
         if trouble:
             return Offer(0, f"a Ray cluster, and the one at '{self._place.address}' {trouble}")
-        return Offer(parallel(places, need), lacking(places, need))
+        what = lacking(places, need) or why_not
+        return Offer(0 if what else parallel(places, need), what, most_memory(places, need))
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """See `ports.executor`."""
@@ -162,7 +166,7 @@ class RayExecutor:
         """See `ports.executor`."""
         self.drain()
         until = self._clock.monotonic() + drain_s
-        while self._clock.monotonic() < until and self._crew.orders():
+        while self._clock.monotonic() < until and self._holds_orders():
             self._thread.join(0.02)
         self._closed = True
         self._nudge()
@@ -174,6 +178,10 @@ class RayExecutor:
         self._selector.close()
         os.close(self._nudge_in)
         os.close(self._nudge_out)
+
+    def _holds_orders(self) -> bool:
+        with self._lock:
+            return self._crew.orders() > 0
 
     # ---- the messenger thread
 
@@ -283,6 +291,7 @@ class RayExecutor:
     def _welcome(self, name: str, hello: dict[str, Any]) -> None:
         with self._lock:
             self._crew.welcome(name, hello, self._places)
+            self._hiring.began(self._crew.get(name))
         host, unwalled = hello["host"], hello.get("unwalled", "")
         if unwalled and host not in self._warned_of:
             self._warned_of.add(host)
@@ -318,6 +327,7 @@ class RayExecutor:
         now = self._clock.now()
         with self._lock:
             self._crew.remove(worker)
+            self._hiring.could_not(worker, why)
             for number, attempt in enumerate(worker.orders):
                 said: Outcome = GivenBack(attempt, now, runner=worker.name, region=worker.region)
                 if number < worker.slots or attempt in worker.begun:
@@ -338,29 +348,39 @@ class RayExecutor:
             self._tell(worker, [{"do": "cancel", "attempt": messages.attempt_json(attempt)} for attempt in ended])
 
     def _hire(self) -> None:
-        """Ask Ray for the workers that what waits is in need of."""
+        """Ask Ray for the workers that are needed, for others no more, and give back what would wait in vain."""
         if not self._link.is_open() or self._trouble or self._draining:
             return
         with self._lock:
-            wanted = self._crew.wanted(self._waiting, self._places, self._most)
-        for need, slots in wanted:
-            name = f"{self._name}-{self._names}"
-            self._names += 1
-            options = options_of(self._places, need, slots, self._place.region_label)
-            config = {
-                "slots": slots,
-                "kill_grace_s": self._kill_grace_s,
-                "rules": asdict(self._rules),
-                "isolation": self._place.isolation,
-                "sweeps": self._place.sweeps,
-                "serverless_s": self._place.serverless_s,
-                "gpus": bool(need.device.gpus),
-                "storage": self._place.storage
-                and messages.storage_json(*self._place.storage, self._place.environments),
-            }
-            with self._lock:
-                self._crew.add(name, need, slots)
-            self._link.say({"do": "hire", "worker": name, "options": options, "config": config})
+            waiting = Counter(order.need for order in self._waiting)
+            hopeless = self._hiring.hopeless(waiting, self._places)
+            if hopeless:
+                self._give_back(hopeless)
+            for need in hopeless:
+                del waiting[need]
+            withdrawn = self._hiring.withdrawn(waiting, self._places)
+            for worker in withdrawn:
+                self._crew.remove(worker)
+            hired = [self._asked(*wanted) for wanted in self._hiring.wanted(waiting, self._places, self._most)]
+        for worker in withdrawn:
+            self._link.say({"do": "kill", "worker": worker.name})
+        for worker, options, config in hired:
+            self._link.say({"do": "hire", "worker": worker.name, "options": options, "config": config})
+
+    def _give_back(self, needs: set[Need]) -> None:
+        """Their jobs are told, by `offer`, what they wait for."""
+        now = self._clock.now()
+        self._reports.extend(GivenBack(order.attempt, now) for order in self._waiting if order.need in needs)
+        self._waiting = deque(order for order in self._waiting if order.need not in needs)
+        self._wake.wake()
+
+    def _asked(self, need: Need, slots: int) -> tuple[RayWorker, dict[str, Any], dict[str, Any]]:
+        """One more worker, and with what."""
+        name = f"{self._name}-{self._names}"
+        self._names += 1
+        options = options_of(self._places, need, slots, self._place.region_label)
+        config = config_of(self._place, need, slots) | {"kill_grace_s": self._kill_grace_s}
+        return self._crew.add(name, need, slots), options, config | {"rules": asdict(self._rules)}
 
     def _dismiss_all(self) -> None:
         """End all workers, and hear their last words."""

@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from fanfold.executors.ray_frames import HEAD_BYTES, Header, frame, sizes
+from fanfold.executors.ray_frames import HEAD_BYTES, Header, frame, in_words, sizes
 from fanfold.executors.ray_seat import take_seat
 from fanfold.registry import load
 
@@ -74,7 +74,7 @@ class Bridge:
         """An errand has ended. With an error that nothing foresees so does the bridge, and another one begins."""
         self._errands.discard(task)
         if not task.cancelled() and (err := task.exception()) is not None:
-            self._say({"is": "broken", "why": _in_words(err)})
+            self._say({"is": "broken", "why": in_words(err)})
             self._writer.close()
 
     async def _beat(self) -> None:
@@ -193,18 +193,14 @@ class Bridge:
     def _lose(self, name: str, err: BaseException) -> None:
         """A worker that cannot be spoken with is given up; should it live, it is not to go on."""
         if name in self._actors:
-            self._do(self._kill(name, _in_words(err)))
+            self._do(self._kill(name, in_words(err)))
         elif self._listening.pop(name, None) is not None:
-            self._say({"is": "lost", "worker": name, "why": _in_words(err)})
+            self._say({"is": "lost", "worker": name, "why": in_words(err)})
 
     def _stop_listening(self, name: str) -> None:
         task = self._listening.pop(name, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
-
-
-def _in_words(err: BaseException) -> str:
-    return f"{type(err).__name__}: {' '.join(str(err).split())[:500]}"
 
 
 async def _result(reference: Any) -> bytes:
@@ -227,7 +223,7 @@ def serve(arguments: list[str]) -> None:
             _temp_dir=seat,
         )
     except Exception as err:  # noqa: BLE001 - whatever Ray says is told to the server, in words
-        channel.sendall(frame({"is": "broken", "why": _in_words(err)}))
+        channel.sendall(frame({"is": "broken", "why": in_words(err)}))
         os._exit(1)
     asyncio.run(Bridge(channel, config).serve())
     os._exit(0)  # Ray's own way to leave takes seconds

@@ -6,11 +6,10 @@ Arithmetic over what is known; nothing here speaks with anybody. Its callers hol
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from fanfold.executors.ray_placing import parallel, slots_of
 from fanfold.jobs.models import AttemptKey
 from fanfold.jobs.needs import Need, Place, allows
 from fanfold.ports.clock import Clock
@@ -38,7 +37,6 @@ LONG_S = 1.0
 _KEPT = 0.7
 """So much of what was known of how long orders take is kept with each that ends."""
 
-ASKED_AT_ONCE = 8
 _SHOWN = ("node", "host", "region", "unwalled")
 
 
@@ -51,7 +49,7 @@ class RayWorker:
         self.slots = slots
         self.asked = True
         self.leaving = self.yields = self.placed = self.unsure = False
-        self.since = self.heard = self.busy_at = self.counted_at = now
+        self.since = self.heard = self.busy_at = self.counted_at = self.needed_at = now
         self.node = self.host = self.region = self.unwalled = ""
         self.pid = 0
         self.orders: dict[AttemptKey, float] = {}
@@ -204,7 +202,9 @@ class Crew:
 
     def not_begun(self) -> list[AttemptKey]:
         """What workers hold besides what they run."""
-        return [attempt for worker in self for attempt in list(worker.orders)[worker.slots :]]
+        return [
+            attempt for worker in self for attempt in list(worker.orders)[worker.slots :] if attempt not in worker.begun
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """What each runner does, for eyes."""
@@ -270,27 +270,11 @@ class Crew:
         others = [worker for worker in fit if not order.avoid_runner.startswith(f"{worker.name}-")] or fit
         return min(others, key=lambda worker: len(worker.orders) / worker.slots, default=None)
 
-    def wanted(self, waiting: Sequence[RunOrder], places: Sequence[Place], most: int) -> list[tuple[Need, int]]:
-        """The workers to ask for: need and slots of each."""
-        found: list[tuple[Need, int]] = []
-        counts = Counter(order.need for order in waiting)
-        total = sum(worker.slots for worker in self._workers.values())
-        for need, count in counts.items():
-            own = [worker for worker in self._workers.values() if worker.need == need and not worker.leaving]
-            asked = sum(worker.slots for worker in own if worker.asked)
-            slots = slots_of(places, need)
-            room = min(parallel(places, need) - sum(worker.slots for worker in own), count - asked)
-            if most:
-                room, slots = min(room, most - total), min(slots, max(1, most))
-            for _ in range(min(math.ceil(room / slots), ASKED_AT_ONCE - asked // slots)):
-                found.append((need, slots))
-                total += slots
-        return found
-
     def to_leave(self, waiting: Sequence[RunOrder]) -> list[RayWorker]:
         """Who is not needed any more, or is to make room for a worker that Ray finds no place for."""
         now = self._clock.monotonic()
         pressing = {worker.need for worker in self if worker.asked and now - worker.since > YIELD_S}
+        pressing = pressing and pressing.intersection(order.need for order in waiting)
         self._choose_who_yields(waiting, now)
         missed = {worker.need for worker in self if worker.orders and now - worker.heard > SILENT_S}
         for worker in self:

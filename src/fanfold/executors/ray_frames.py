@@ -10,6 +10,7 @@ From the bridge: {"is": "alive"} · {"is": "found", "workers"} · {"is": "nodes"
 from __future__ import annotations
 
 import json
+import re
 import struct
 from typing import Any
 
@@ -17,6 +18,9 @@ _SIZES = struct.Struct("!II")
 HEAD_BYTES = _SIZES.size
 
 Header = dict[str, Any]
+
+WORDS = 500
+_OWN = re.compile(r"fanfold\.errors\.\w+: ")
 
 
 def frame(header: Header, body: bytes = b"") -> bytes:
@@ -42,3 +46,19 @@ def split(buffer: bytes) -> tuple[list[tuple[Header, bytes]], bytes]:
         found.append((json.loads(buffer[begin:middle]), buffer[middle:end]))
         at = end
     return found, buffer[at:]
+
+
+def in_words(err: BaseException) -> str:
+    """What Ray says was wrong, in one line, at most WORDS characters. Of an error in a worker's own code that is what
+    stands below the lines of its traceback."""
+    said = str(err)
+    _, in_code, below = said.rpartition('\n  File "')
+    if not in_code:
+        return f"{type(err).__name__}: {_one_line(said)}"
+    return _OWN.sub(
+        "", _one_line("\n".join(line for line in below.split("\n")[1:] if not line.startswith(" "))), count=1
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:WORDS]

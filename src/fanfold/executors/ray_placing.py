@@ -14,6 +14,7 @@ from fanfold.jobs.blocks import Device
 from fanfold.jobs.needs import Need, Place, allows, holds, suits
 from fanfold.ports.blobs import BlobPlace
 from fanfold.ports.environments import EnvironmentPlace
+from fanfold.runner.messages import storage_json
 
 MOST_SLOTS = 4
 """A worker runs at most so many programs at a time, and takes at most half a node where it runs more than one."""
@@ -88,6 +89,18 @@ def options_of(places: Sequence[Place], need: Need, slots: int, region_label: st
     if selected:
         options["label_selector"] = {region_label: selected}
     return options
+
+
+def config_of(place: RayPlace, need: Need, slots: int) -> dict[str, Any]:
+    """What a worker of so many slots is told of its place, as JSON."""
+    return {
+        "slots": slots,
+        "isolation": place.isolation,
+        "sweeps": place.sweeps,
+        "serverless_s": place.serverless_s,
+        "gpus": bool(need.device.gpus),
+        "storage": place.storage and storage_json(*place.storage, place.environments),
+    }
 
 
 def _count(cores: float) -> float:

@@ -11,7 +11,7 @@ from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need, Place
 from fanfold.jobs.task_lifecycle import Succeeded
-from fanfold.ports.executor import RunOrder
+from fanfold.ports.executor import RunOrder, Told
 from fanfold.runner import messages
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,22 +71,6 @@ def learn(crew: Crew, worker: RayWorker, clock: Hands, took_s: float) -> None:
     end(crew, worker, earlier)
 
 
-def test_as_many_workers_are_asked_for_as_orders_wait_and_nodes_hold(crew: Crew) -> None:
-    assert crew.wanted([], NODES, 0) == []
-    assert crew.wanted([order(0)], NODES, 0) == [(SMALL, 2)]
-    wanted = crew.wanted([order(index) for index in range(100)], NODES, 0)
-    assert wanted == [(SMALL, 2)] * 4
-    for number, (need, slots) in enumerate(wanted):
-        crew.add(str(number), need, slots)
-    assert crew.wanted([order(index) for index in range(100)], NODES, 0) == []
-    assert crew.wanted([order(0, LARGE)], NODES, 0) == [(LARGE, 1)]
-
-
-def test_no_more_slots_are_asked_for_than_are_allowed(crew: Crew) -> None:
-    assert crew.wanted([order(index) for index in range(100)], NODES, 3) == [(SMALL, 2), (SMALL, 2)]
-    assert crew.wanted([order(index) for index in range(100)], NODES, 1) == [(SMALL, 1)]
-
-
 def test_orders_are_handed_out_in_their_order_to_the_least_busy(crew: Crew) -> None:
     one, two = ready(crew, "one"), ready(crew, "two")
     waiting = deque(order(index) for index in range(3))
@@ -126,6 +110,15 @@ def test_the_last_orders_are_shared_by_all_workers(crew: Crew, clock: Hands) -> 
     waiting.append(order(10))
     crew.hand_out(waiting)
     assert (len(one.orders), len(two.orders)) == (1, 5)
+
+
+def test_what_a_worker_has_begun_is_never_had_back(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    keys = [order(index).attempt for index in range(3)]
+    for key in keys:
+        worker.give(key, clock.s)
+    crew.heard(worker, [Told(keys[1], started=True, at=NOW, runner="one-0")], {})
+    assert crew.not_begun() == keys[2:]
 
 
 def test_another_attempt_goes_elsewhere_if_it_can(crew: Crew) -> None:
@@ -173,8 +166,9 @@ def test_an_idle_worker_leaves_after_a_while_or_when_others_are_pressed(crew: Cr
     crew.add("asked", LARGE, 1)
     assert crew.to_leave([]) == []
     clock.s += YIELD_S + 0.1
-    assert crew.to_leave([]) == [worker]
     assert crew.to_leave([]) == []
+    assert crew.to_leave([order(0, LARGE)]) == [worker]
+    assert crew.to_leave([order(0, LARGE)]) == []
 
 
 def test_an_idle_worker_makes_no_room_for_one_of_its_own_kind(crew: Crew, clock: Hands) -> None:
