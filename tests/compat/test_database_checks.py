@@ -13,9 +13,10 @@ import psycopg
 import pytest
 
 from fanfold.stores import migrate
-from tests.compat.scene import done, push
-from tests.compat.server import FANFOLD, Server, json_of
+from tests.compat.scene import People, done, push
+from tests.compat.server import FANFOLD, Server, json_of, until
 from tests.conformance.postgres import shared_postgres
+from tests.pace import patience
 
 pytestmark = pytest.mark.timeout(240)  # many commands, each a process of its own
 SECRET = {"secret": {"id": "token", "name": "token", "secretType": "other"}, "secretKey": "s3cr3t"}
@@ -43,6 +44,12 @@ def found(state: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.stderr == ""
     return ended.returncode, [one for one in json.loads(ended.stdout) if one["state"] != "ok"]
+
+
+def test_a_server_tells_by_its_metrics_that_no_promise_about_its_jobs_is_broken(people: People, copy_app: str) -> None:
+    done(people.developer, copy_app)
+    until("it was counted", lambda: "fanfold_violations " in people.nobody.get("/metrics").text, patience(30.0))
+    assert "\nfanfold_violations 0.0\n" in people.nobody.get("/metrics").text
 
 
 def by_sql(*statements: str) -> Callable[[Path], None]:

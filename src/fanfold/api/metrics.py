@@ -19,7 +19,10 @@ TASK_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
 class Metrics:
     """One process's metrics in a registry of its own."""
 
-    def __init__(self, store: Store, executor: Executor, stands: Callable[[], Orchestrators]) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, stands: Callable[[], Orchestrators], broken: Callable[[], int | None]
+    ) -> None:
+        """`broken`: how many kinds of promises about jobs are, as last counted; None where nobody has."""
         self._registry = CollectorRegistry()
         labels = ["route", "method", "status"]
         self._requests = Counter("fanfold_requests", "Requests answered.", labels, registry=self._registry)
@@ -42,7 +45,7 @@ class Metrics:
         self._webhooks = Counter(
             "fanfold_webhook_attempts", "Messages sent to webhooks.", ["outcome"], registry=self._registry
         )
-        self._registry.register(_Standing(store, executor, stands))
+        self._registry.register(_Standing(store, executor, stands, broken))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -70,7 +73,10 @@ class Metrics:
 class _Standing:
     """Jobs by state, tasks by state and slots, counted when asked."""
 
-    def __init__(self, store: Store, executor: Executor, stands: Callable[[], Orchestrators]) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, stands: Callable[[], Orchestrators], broken: Callable[[], int | None]
+    ) -> None:
+        self._broken = broken
         self._stands = stands
         self._store = store
         self._executor = executor
@@ -90,6 +96,9 @@ class _Standing:
         slots.add_metric(["busy"], busy)
         yield from (jobs, tasks, slots)
         yield from self._orchestrators()
+        if (broken := self._broken()) is not None:
+            said = "Kinds of promises about jobs that are broken, as the working orchestrator last counted; 0 is right."
+            yield GaugeMetricFamily("fanfold_violations", said, value=broken)
 
     def _orchestrators(self) -> Iterator[Metric]:
         stands = self._stands()

@@ -35,6 +35,7 @@ from fanfold.jobs.secrets import Credential
 from fanfold.net.addresses import AddressGuard
 from fanfold.net.http import GuardedHttp
 from fanfold.pipeline.images import FindToken
+from fanfold.pipeline.invariant_watch import InvariantWatch
 from fanfold.pipeline.replaying import ReplayPacker
 from fanfold.places import environments_of
 from fanfold.ports.executor import Executor
@@ -99,6 +100,7 @@ class ServerParts:
     app: FastAPI
     first_start: FirstStart
     courier: Courier
+    watch: InvariantWatch
     mask: Callable[[str], str]
     sign_in_link: Callable[[], str]
 
@@ -158,11 +160,12 @@ def wire_server(settings: Settings, url: str, effects: Effects | None = None) ->
         public_url=url,
         alive=core.thread.is_alive,
     )
-    metrics = _metrics(core, executor)
+    watch = InvariantWatch(core.store, clock)
+    metrics = _metrics(core, executor, watch)
     first_start = FirstStart(access, settings.state, effects, partial(give_samples, blocks, FIRST_ACCOUNT))
     app, console = _doors(settings, url, services, metrics)
     links = add_console(console, services, database, keys, settings)
-    return ServerParts(core, app, first_start, _courier(core, webhooks, metrics), sealer.mask, links.make)
+    return ServerParts(core, app, first_start, _courier(core, webhooks, metrics), watch, sealer.mask, links.make)
 
 
 def _blocks(core: Parts, templates: TemplateService, files: BlockFiles, sealer: Sealer) -> BlockService:
@@ -183,8 +186,9 @@ def _validator(core: Parts, blocks: BlockService, secrets: SecretService) -> Val
     return Validator(blocks, core.sources, secrets, core.images.problem, problem)
 
 
-def _metrics(core: Parts, executor: Executor) -> Metrics:
-    metrics = Metrics(core.store, executor, core.lead.stands)
+def _metrics(core: Parts, executor: Executor, watch: InvariantWatch) -> Metrics:
+    metrics = Metrics(core.store, executor, core.lead.stands, lambda: watch.broken)
+    core.lead.on_lead(watch.start)
     core.feeder.listen(metrics.attempt_ended)
     return metrics
 

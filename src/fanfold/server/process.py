@@ -72,6 +72,7 @@ def serve(
             log.warning("programs run without a sandbox", why=parts.core.unisolated)
         server.run(sockets=[listener])
     finally:
+        parts.watch.close()
         parts.courier.close()
         parts.core.close()
         listener.close()

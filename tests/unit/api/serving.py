@@ -63,7 +63,7 @@ def listening() -> Iterator[Socket]:
     """An application with nothing behind it yet."""
     absent: Any = None
     listener = socket.create_server(("127.0.0.1", 0))
-    app = make_app(absent, Metrics(absent, absent, absent), HostGuard(frozenset(), frozenset()))
+    app = make_app(absent, Metrics(absent, absent, absent, absent), HostGuard(frozenset(), frozenset()))
     with _running(uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off")), listener):
         yield Socket(app, f"http://127.0.0.1:{listener.getsockname()[1]}")
     listener.close()

@@ -42,7 +42,7 @@ def app(people: People) -> Iterator[FastAPI]:
         "public_url": "http://testserver",
     }
     services = Services(**{field.name: asked.get(field.name, absent) for field in fields(Services)})
-    yield make_app(services, Metrics(store, absent, absent), HostGuard(frozenset(), frozenset()))
+    yield make_app(services, Metrics(store, absent, absent, absent), HostGuard(frozenset(), frozenset()))
     store.close()
 
 

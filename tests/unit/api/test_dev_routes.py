@@ -93,7 +93,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
             "public_url": URL,
         }
         services = Services(**{item.name: asked.get(item.name, absent) for item in fields(Services)})
-        app = make_app(services, Metrics(store, absent, absent), HostGuard(frozenset(), frozenset()))  # type: ignore[arg-type]
+        app = make_app(services, Metrics(store, absent, absent, absent), HostGuard(frozenset(), frozenset()))  # type: ignore[arg-type]
         yield Door(people, tmp_path, TestClient(app, raise_server_exceptions=False))
         store.close()
 
