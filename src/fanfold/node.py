@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -34,6 +36,7 @@ GATHER_S, GATHER_AHEAD_S, MOST_GATHERS = 0.005, 0.05, 4
 """How long what is to be said is gathered: an answer costs as much as a short program. Longer, and again and again,
 where more orders wait here than run, so that nothing stands still meanwhile."""
 
+HOME = str(Path(__file__).parent)
 COUNT_BYTES = 8
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 """By these a program is told which cards are its own."""
@@ -53,9 +56,11 @@ class Worker:
             self._wake,
             config["kill_grace_s"],
             rules=replace(rules, isolation="on" if walled else "off"),
-            post=_post(name, config["storage"]),
+            post=_post(name, config["storage"], config["python"]),
         )
         self._slots: int = config["slots"]
+        self._python: str = config["python"]
+        self._home: str = config["home"]
         self._cards = {key: os.environ[key] for key in GPU_VARIABLES if config["gpus"] and key in os.environ}
         self._lock = threading.Lock()
         self._unheard: list[tuple[int, Report]] = []
@@ -90,10 +95,19 @@ class Worker:
             if message["do"] == "cancel":
                 self._executor.cancel([messages.attempt_of(message["attempt"])])
             else:
-                order = messages.order_of(message)
-                orders.append(replace(order, env={**order.env, **self._cards}) if self._cards else order)
+                orders.append(self._at_home(messages.order_of(message)))
         self._executor.start(orders)
         return True
+
+    def _at_home(self, order: RunOrder) -> RunOrder:
+        """An order with this node's own Python and built-in programs, where it names those of its server, and with its
+        cards."""
+        if (self._python, self._home) == (sys.executable, HOME) and not self._cards:
+            return order
+        interpreter = (_python_here(word, self._python) for word in order.interpreter)
+        built_in = order.package == self._home or order.package.startswith(f"{self._home}/")
+        package = HOME + order.package.removeprefix(self._home) if built_in else order.package
+        return replace(order, package=package, interpreter=tuple(interpreter), env={**order.env, **self._cards})
 
     def hear(self, listener: str, acknowledged: int, wait_s: float) -> bytes:
         """The reports after the first `acknowledged`, and now and then what is held; waits for one at most so long.
@@ -150,13 +164,19 @@ class Worker:
         os._exit(0)
 
 
-def _post(name: str, told: messages.Message | None) -> Post:
+def _python_here(command: str, servers: str) -> str:
+    """The server's own interpreter may lie elsewhere than this node's."""
+    return sys.executable if command == servers else command
+
+
+def _post(name: str, told: messages.Message | None, python: str) -> Post:
     """Where its runners work. How packages are fetched here, this node's own environment says, too."""
     if told is None:
         return Post(name)
     environments = messages.environments_of(told)
     if environments is not None:
-        environments = replace(environments, variables=told_to_uv(os.environ))
+        here = _python_here(environments.python, python)
+        environments = replace(environments, python=here, variables=told_to_uv(os.environ))
     return Post(name, storage=messages.storage_of(told), environments=environments)
 
 

@@ -21,7 +21,7 @@ from fanfold.executors.ray_placing import RayPlace
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need
-from fanfold.jobs.task_lifecycle import GivenBack, Succeeded
+from fanfold.jobs.task_lifecycle import GivenBack, ProgramFailed, Succeeded
 from tests.conformance.test_executor import COPY, FOR_EVER, Bench, gone
 from tests.pace import patience
 from tests.ray_cluster import ray_cluster as a_cluster
@@ -254,3 +254,24 @@ def test_a_node_where_programs_are_in_no_sandbox_is_told_of(
             assert caplog.text.count("without a sandbox on node") == 1
         finally:
             bench.close()
+
+
+def test_a_node_has_its_own_python_and_built_in_programs_wherever_those_of_the_server_lie(
+    place: RayPlace, tmp_path: Path
+) -> None:
+    bench = Bench("ray", tmp_path, place=replace(place, python="/there/venv/bin/python", home="/there/fanfold"))
+    try:
+        tells = "import os, sys\nprint(sys.argv[1:], file=open(os.environ['TASK_RESULTS_DIR'] + '/out.txt', 'w'))"
+        outcome = bench.outcome(tells, interpreter=("/there/venv/bin/python", "-P"))
+        assert isinstance(outcome, Succeeded), outcome
+        bench.heard.clear()
+        order = bench.order("", index=2, interpreter=("/there/venv/bin/python", "-P"))
+        bench.executor.start([replace(order, package="/there/fanfold/builtin", entrypoint="registry.py")])
+        assert isinstance(bench.outcomes()[0], Succeeded)
+        strange = bench.order("", index=1, interpreter=("/there/other/python",))
+        bench.heard.clear()
+        bench.executor.start([strange])
+        (failed,) = bench.outcomes()
+        assert isinstance(failed, ProgramFailed)
+    finally:
+        bench.close()

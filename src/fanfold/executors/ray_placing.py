@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from fanfold.runner.messages import storage_json
 MOST_SLOTS = 4
 """A worker runs at most so many programs at a time, and takes at most half a node where it runs more than one."""
 
+HOME = str(Path(__file__).parents[1])
 ACCELERATOR = "accelerator_type:"
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
 _LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
@@ -32,7 +34,8 @@ class RayPlace:
     where job data is at rest, with a node's own folder for it, and how `environments` are made there, where nodes do
     not see the server's. With `sweeps`, that folder is the workers' alone, who keep it clean. A worker that hears
     nothing of its server for `serverless_s` ends its work. Who `stands_by` leaves workers to the server that leads,
-    until it takes over."""
+    until it takes over. `python` is the server's own interpreter, and `home` the folder of its Fanfold: in place of
+    them a node takes its own."""
 
     address: str = "auto"
     namespace: str = "fanfold"
@@ -43,6 +46,8 @@ class RayPlace:
     serverless_s: float = 10.0
     storage: tuple[BlobPlace, Path] | None = None
     sweeps: bool = False
+    python: str = sys.executable
+    home: str = HOME
     environments: EnvironmentPlace | None = None
     stands_by: bool = False
 
@@ -97,6 +102,8 @@ def config_of(place: RayPlace, need: Need, slots: int) -> dict[str, Any]:
         "slots": slots,
         "isolation": place.isolation,
         "sweeps": place.sweeps,
+        "python": place.python,
+        "home": place.home,
         "serverless_s": place.serverless_s,
         "gpus": bool(need.device.gpus),
         "storage": place.storage and storage_json(*place.storage, place.environments),
