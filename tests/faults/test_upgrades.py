@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fanfold.stores import migrate
 from tests.compat.scene import draft, job_of, push
 from tests.compat.server import Server
+from tests.conformance.postgres import shared_postgres
 from tests.faults.defects import Change, Defect, defective_tree
 from tests.pace import patience
 
@@ -76,11 +78,27 @@ NOT_OURS = {
 }
 
 
+TOLD = (
+    "SELECT version_num FROM alembic_version",
+    """
+    SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+    WHERE table_schema = 'public' ORDER BY table_name, ordinal_position
+    """,
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
+    """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid <> 0 AND connamespace = 'public'::regnamespace ORDER BY 1, 2
+    """,
+    "SELECT id, name, state, revision FROM jobs",
+)
+"""What of a database in PostgreSQL must be the old or the new."""
+
+
 class Release(Server):
     """A server whose code lies in another folder."""
 
-    def __init__(self, folder: Path, source: Path, key: str) -> None:
-        super().__init__(folder, isolation="off")
+    def __init__(self, folder: Path, source: Path, key: str, **settings: object) -> None:
+        super().__init__(folder, isolation="off", **settings)
         self.key = key
         self._source = source
 
@@ -208,7 +226,55 @@ def test_a_migration_that_dies_leaves_the_old_or_the_new(
 
 
 def _die(state: Path, source: Path, statement: int) -> None:
-    command = [sys.executable, "-c", DYING, str(statement), "up", "--state", str(state), "--port", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(source)}
-    ended = subprocess.run(command, env=environment, capture_output=True, timeout=patience(25), check=False)
+    ended = _dying(source, statement, "up", "--state", str(state), "--port", "0")
     assert ended.returncode == -signal.SIGKILL, ended
+
+
+def _dying(source: Path, statement: int, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """A command that kills itself before so many statements of a migration, if it comes to them."""
+    command = [sys.executable, "-c", DYING, str(statement), *words]
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    return subprocess.run(command, env=environment, capture_output=True, timeout=patience(25), check=False)
+
+
+def told_by(url: str) -> tuple[object, ...]:
+    """Of a database in PostgreSQL what `told` tells of one in a file."""
+    with psycopg.connect(url) as connection:
+        return tuple(connection.execute(query).fetchall() for query in TOLD)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("step", [16, pytest.param(1, marks=pytest.mark.heavy)])
+def test_a_migration_in_postgresql_that_dies_leaves_the_old_or_the_new(
+    step: int, next_release: Path, tmp_path: Path
+) -> None:
+    url = shared_postgres().new_database()
+    server = Server(tmp_path / "server", isolation="off", database=url).start()
+    with server.door() as door:
+        job = draft(door, push(door, "copy"), name="kept")
+    assert server.stop() == 0
+    migrate_it = ("db", "migrate", "--state", str(server.state), "--database", url)
+    before = told_by(url)
+    for statement in itertools.count(1, step):
+        ended = _dying(next_release, statement, *migrate_it)
+        if ended.returncode != -signal.SIGKILL or told_by(url) != before:
+            break
+    assert (statement > step, told_by(url)[0]) == (True, [(NEXT,)]), ended
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT job_id, name FROM nicknames").fetchall() == [(job["id"], "kept")]
+        assert connection.execute("SELECT id, nickname FROM jobs").fetchall() == [(job["id"], "kept")]
+    release = Release(server.folder, next_release, server.key, database=url).start_known()
+    assert isinstance(release, Release)
+    with release.door() as door:
+        assert job_of(door, job["id"])["name"] == "kept"
+    assert release.stop() == 0
+    print(f"killed before every {step}. statement, the last of them {statement}, which found the migration done")
+    refused_now = subprocess.run(
+        server.command(),
+        env={**os.environ, "FANFOLD_DATABASE": url},
+        capture_output=True,
+        text=True,
+        timeout=patience(25),
+        check=False,
+    )
+    assert f"written by a newer release (its schema is '{NEXT}')" in refused_now.stderr
