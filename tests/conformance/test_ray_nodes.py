@@ -13,12 +13,16 @@ from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import Regions
 from fanfold.jobs.needs import Need
 from fanfold.jobs.task_lifecycle import GivenBack, RunnerLost, Succeeded
+from tests.compat.scene import draft, ended, job_of, push, run
+from tests.compat.server import Server, until
 from tests.conformance.test_executor import COPY, FOR_EVER, Bench
+from tests.pace import patience
 from tests.ray_cluster import joined, ray_cluster
 
 pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.timeout(240)]
 
 SMALL = Device(1.0, GIB)
+WITHIN_S = patience(60.0)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +108,23 @@ def test_where_programs_must_be_isolated_and_cannot_be_that_is_told_until_they_c
         assert outcome.usage.isolation.startswith("sandbox")
     finally:
         bench.close()
+
+
+@pytest.mark.needs("bwrap", module="ray")
+def test_a_job_says_why_no_worker_starts_and_goes_on_when_one_does(cluster: TrialCluster, tmp_path: Path) -> None:
+    ray = {"ray_address": cluster.address, "ray_token_file": cluster.token_file, "ray_namespace": tmp_path.name}
+    server = Server(tmp_path, executor="ray", isolation="required", **ray).start()
+    us = ("--labels", "ray.io/region=us")
+    try:
+        with server.door() as door:
+            tag = push(door, "numbered", '#!/bin/sh\necho "$FANFOLD_CHUNK_INDEX" > "$TASK_RESULTS_DIR/out.txt"')
+            params = {"partitioner": {"num_replicas": 2}}
+            job_id = draft(door, tag, partitioner="replicate", params=params, regions={"whitelist": ["us"]})["id"]
+            run(door, job_id, {})
+            with joined(cluster, *us, path=str(Path(sys.executable).parent)):
+                until("it is told", lambda: "bubblewrap" in str(job_of(door, job_id)["waitingReason"]), WITHIN_S)
+            with joined(cluster, *us):
+                ended(door, job_id, deadline_s=WITHIN_S)
+            assert not job_of(door, job_id)["waitingReason"]
+    finally:
+        server.stop()
