@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,15 @@ from pathlib import Path
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, MissingPart, Unavailable
 from fanfold.ports.blobs import Blobs
-from fanfold.ports.environments import EnvironmentPlace
+from fanfold.ports.environments import Environment, EnvironmentPlace
 from fanfold.ports.executor import RunOrder
 
 KNOWN_AT_MOST = 1000
+ASKED_S = 300.0
+"""An index that does not answer is asked again for so long, as at a server."""
+
+AGAIN_AFTER_S = 5.0
+LOOK_EVERY_S = 0.1
 
 
 class NotProvided(Exception):
@@ -61,12 +67,30 @@ class Provider:
         try:
             with blobs.open(blobs.at(address)) as file:
                 locked = file.read().decode()
-            return environments.install(locked, stopped).python
         except FileNotFoundError as err:
             raise NotProvided("the list of packages of its block is gone; retry the job: that writes it anew") from err
-        except (BadInput, MissingPart, Unavailable) as err:
-            if stopped():
+        try:
+            return _asked(lambda: environments.install(locked, stopped), stopped).python
+        except (BadInput, MissingPart, Unavailable, OSError) as err:
+            if isinstance(err, Unavailable) and stopped():
                 raise
             raise NotProvided(
                 f"the packages of its block cannot be had on node '{socket.gethostname()}': {err}"
             ) from err
+
+
+def _asked(install: Callable[[], Environment], stopped: Callable[[], bool]) -> Environment:
+    """What it returns, for which an index that is away for a while is asked again; Unavailable where it is `stopped`
+    meanwhile, or the index stays away."""
+    until = time.monotonic() + ASKED_S
+    while True:
+        try:
+            return install()
+        except Unavailable:
+            again_at = time.monotonic() + AGAIN_AFTER_S
+            if again_at > until:
+                raise
+            while time.monotonic() < again_at:
+                if stopped():
+                    raise
+                time.sleep(LOOK_EVERY_S)

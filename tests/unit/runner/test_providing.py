@@ -7,19 +7,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 
+from fanfold.blobs.files import FileBlobs
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.errors import Unavailable
 from fanfold.jobs.models import AttemptKey, Role, TaskKey
 from fanfold.jobs.task_lifecycle import GivenBack, Outcome, ProgramFailed, Reason
 from fanfold.platforms.process import ProcessPlatform
-from fanfold.ports.environments import EnvironmentPlace
+from fanfold.ports.environments import Environment, EnvironmentPlace
 from fanfold.ports.executor import RunOrder
-from fanfold.runner import environments
+from fanfold.runner import environments, providing
 from fanfold.runner.environments import UvEnvironments
 from fanfold.runner.providing import NotProvided, Provider
 from fanfold.runner.run import Run
@@ -145,3 +147,67 @@ def test_who_is_stopped_meanwhile_gives_back(listed: Listed, tmp_path: Path) -> 
     assert isinstance(outcome(order, on_node(tmp_path), lambda run: run.stop(Reason.ABORTED)), GivenBack)
     with pytest.raises(Unavailable):
         on_node(tmp_path).provided(order, at_rest_here(Effects()), lambda: True)
+
+
+def away(monkeypatch: pytest.MonkeyPatch, errors: list[Exception], *, asked_s: float = 60.0) -> None:
+    """Let the next installations end with these errors."""
+    install = UvEnvironments.install
+
+    def fails(self: UvEnvironments, locked: str, stopped: Callable[[], bool]) -> Environment:
+        if errors:
+            raise errors.pop(0)
+        return install(self, locked, stopped)
+
+    monkeypatch.setattr(UvEnvironments, "install", fails)
+    monkeypatch.setattr(providing, "AGAIN_AFTER_S", 0.2)
+    monkeypatch.setattr(providing, "ASKED_S", asked_s)
+
+
+def test_an_index_that_is_away_for_a_while_is_asked_again(
+    listed: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, errors = listed("greeting"), [Unavailable("503"), Unavailable("503")]
+    away(monkeypatch, errors)
+    (python,) = on_node(tmp_path).provided(order, at_rest_here(Effects()), never).interpreter
+    assert Path(python).exists()
+    assert not errors
+
+
+def test_an_index_that_stays_away_fails_the_attempt_in_words(
+    listed: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = listed("greeting")
+    away(monkeypatch, [Unavailable("503")] * 20, asked_s=0.5)
+    failed = outcome(order, on_node(tmp_path))
+    assert isinstance(failed, ProgramFailed)
+    assert (failed.reason, failed.final) == (Reason.ENVIRONMENT_FAILED, False)
+    assert failed.message.endswith(": 503")
+
+
+def test_who_is_stopped_while_the_index_is_away_gives_back_at_once(
+    listed: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, errors = listed("greeting"), [Unavailable("503")] * 20
+    away(monkeypatch, errors)
+    assert isinstance(outcome(order, on_node(tmp_path), lambda run: run.stop(Reason.ABORTED)), GivenBack)
+    assert len(errors) == 19
+
+
+def test_a_file_that_an_installation_misses_is_not_told_as_the_list(
+    listed: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = listed("greeting")
+    away(monkeypatch, [FileNotFoundError("no interpreter")])
+    failed = outcome(order, on_node(tmp_path))
+    assert isinstance(failed, ProgramFailed)
+    assert (failed.reason, failed.final) == (Reason.ENVIRONMENT_FAILED, False)
+    assert "no interpreter" in failed.message
+
+
+def test_a_storage_that_is_away_gives_the_attempt_back(listed: Listed, tmp_path: Path) -> None:
+    class Away(FileBlobs):
+        def open(self, path: Path) -> BufferedReader:
+            raise Unavailable(f"the storage with {path.name} is away")
+
+    with pytest.raises(Unavailable):
+        on_node(tmp_path).provided(listed("greeting"), Away(Effects(), tmp_path), never)
