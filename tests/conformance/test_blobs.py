@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from benchmarks.fanbench.object_store import WEED
 
+from fanfold.effects import held
+from fanfold.errors import Unavailable
 from fanfold.ports.blobs import BlobPlace, Blobs
 from fanfold.runner.messages import storage_json
 from tests.conformance.blob_places import KINDS, Storage, fresh, servers
@@ -288,6 +291,24 @@ def fetching(storage: Storage, how: str = "") -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def test_who_is_stopped_while_another_process_fetches_a_program_waits_no_longer(storage: Storage) -> None:
+    there = storage.machine("there")
+    wanted = there.root / "packages" / "0123"
+    if not storage.shared:
+        assert there.program(wanted, lambda: True) == wanted  # it lies on this machine's disk: nobody fetches it
+        return
+    wanted.parent.mkdir(parents=True)
+    asked: list[float] = []
+
+    def unwanted() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) > 2
+
+    with held(wanted.parent / ".0123.lock", lambda: False), pytest.raises(Unavailable, match="nobody waits any more"):
+        there.program(wanted, unwanted)
+    assert len(asked) == 3
 
 
 def test_a_program_is_fetched_once_for_all_processes_of_a_machine(storage: Storage) -> None:

@@ -150,7 +150,7 @@ class FileBlobs:
         with open(path, "rb", buffering=0) as source:
             copy_bytes(source.fileno(), descriptor, offset, length)
 
-    def program(self, path: Path) -> Path:
+    def program(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> Path:
         """See `ports.blobs`."""
         return path
 

@@ -163,7 +163,7 @@ class S3Blobs:
         elif length:
             self._bucket.save(self._key(path), descriptor, offset, offset + length)
 
-    def program(self, path: Path) -> Path:
+    def program(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> Path:
         """See `ports.blobs`. One process of a machine fetches it, the others wait."""
         if not path.is_relative_to(self.root):
             return path
@@ -173,7 +173,7 @@ class S3Blobs:
             return path
         self._effects.make_folder(path.parent)
         lock = path.with_name(f".{path.name}.lock")
-        with held(lock, self._given_up, FETCHED_WITHIN_S):
+        with held(lock, lambda: self._given_up() or unwanted(), FETCHED_WITHIN_S):
             if not path.is_dir():
                 self._fetch_program(path)
             lock.unlink(missing_ok=True)  # who waits for it has its file open, who comes finds the program

@@ -8,7 +8,7 @@ rows decide: what is under an attempt's name is nobody's until that attempt's re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,8 +119,9 @@ class Blobs(Protocol):
     def copy_range(self, path: Path, offset: int, length: int, descriptor: int) -> None:
         """Append a range of a blob to an open file; EOFError where it is shorter."""
 
-    def program(self, path: Path) -> Path:
-        """The folder with a block's program, on this machine's disk."""
+    def program(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> Path:
+        """The folder with a block's program, on this machine's disk. `unwanted` is asked again and again while another
+        process fetches it: Unavailable once it says so."""
 
     def exists(self, path: Path) -> bool:
         """Whether there is a blob at `path` or below."""

@@ -107,8 +107,8 @@ class Run:
         is called again and again, and may `stop` it."""
         try:
             self._make_folders()
-            self._package = str(self.blobs.program(self.blobs.at(self.order.package)))
             unwanted = partial(self._unwanted, listen)
+            self._package = str(self.blobs.program(self.blobs.at(self.order.package), unwanted))
             self.order = self._provider.provided(self.order, self.blobs, unwanted)
             same = self._is_same_user()
             self._given = stage_in(self.order, self.folders.reads, self._effects, unwanted, self.blobs, copied=same)
