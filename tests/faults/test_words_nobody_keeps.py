@@ -56,6 +56,22 @@ def test_a_report_that_the_store_refuses_fails_its_own_task_in_words(world: Worl
     assert not feeder.under_way()
 
 
+def test_the_result_of_a_report_that_the_store_refuses_is_dropped(world: World) -> None:
+    feeder = feeder_of(world, CallerSecrets({}))
+    brought_to(world.store, JobState.PARTITIONED, chunks=2)
+    assert feeder.fill() == 2
+    kept, refused = (world.store.task(TaskKey("job", Role.APP, index)) for index in range(2))
+    places = [world.workspace.job("job").result(task.attempt_key) for task in (kept, refused)]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "out.txt").touch()
+    for report in (success(kept), replace(success(refused), usage=TOO_MUCH)):
+        world.executor.hear(report)
+    feeder.collect()
+    assert world.store.task(refused.key).reason == Reason.BAD_RESULT.value
+    assert [place.exists() for place in places] == [True, False]
+
+
 class Unkeepable:
     """Workers whose stages come to what no database takes."""
 

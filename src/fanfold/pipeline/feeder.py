@@ -140,7 +140,9 @@ class Feeder:
             return self._store.finish(changes)
         except BadInput as err:
             if len(changes) == 1:
-                return self._store.finish([self._refused(changes[0], err)])
+                ended = self._store.finish([self._refused(changes[0], err)])
+                self._drop(changes[0].outcome)
+                return ended
         return [won for change in changes for won in self._written([change])]
 
     def _refused(self, change: Finished, err: BadInput) -> Finished:
