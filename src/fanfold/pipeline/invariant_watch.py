@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 class InvariantWatch:
     """One duty, in a thread of its own; `broken` is how many kinds of promises were broken when last counted, None
-    before that."""
+    before that and where the last count failed."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -43,23 +43,26 @@ class InvariantWatch:
     def _run(self) -> None:
         wait_s = FIRST_S
         while not self._over.wait(wait_s):
-            try:
-                wait_s = self.turn()
-            except Unavailable as err:
-                log.info("what must not be is counted later: %s", err)
-                wait_s = EVERY_S
-            except Exception:  # a defect, of which this must not be the end
-                if self._over.is_set():
-                    return
-                log.exception("a count of what must not be broke")
-                wait_s = EVERY_S
+            wait_s = self.turn()
 
     def turn(self) -> float:
-        """Count once; says in how many seconds to do so again."""
+        """Count once, where that can be done now; says in how many seconds to do so again."""
         began = self._clock.monotonic()
+        try:
+            self._count()
+        except Unavailable as err:
+            self.broken = None
+            if not self._over.is_set():
+                log.warning("what must not be could not be counted, and is counted later: %s", err)
+        except Exception:  # a defect, of which this must not be the end
+            self.broken = None
+            if not self._over.is_set():
+                log.exception("a count of what must not be broke")
+        return max(EVERY_S, TIMES * (self._clock.monotonic() - began))
+
+    def _count(self) -> None:
         found = self._store.violations()
         for said in found:
             if said not in self._said:
                 log.error("a promise about jobs is broken: %s. Type: fanfold db check", said)
         self._said, self.broken = found, len(found)
-        return max(EVERY_S, TIMES * (self._clock.monotonic() - began))

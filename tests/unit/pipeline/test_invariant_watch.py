@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from fanfold.errors import Unavailable
 from fanfold.jobs.models import JobState
-from fanfold.pipeline.invariant_watch import EVERY_S, InvariantWatch
+from fanfold.pipeline.invariant_watch import EVERY_S, TIMES, InvariantWatch
 from fanfold.stores.schema import jobs
 from tests.conformance.scenes import brought_to
 from tests.shelf import Shelf
@@ -41,5 +42,30 @@ def test_what_must_not_be_is_counted_and_told_once(shelf: Shelf, caplog: pytest.
         "a promise about jobs is broken: unfinished job without a deadline: job job. Type: fanfold db check"
     ]
     deadline(shelf, job.deadline_at)
+    watch.turn()
+    assert watch.broken == 0
+
+
+@pytest.mark.parametrize(("error", "level"), [(Unavailable("away"), "WARNING"), (ValueError("a defect"), "ERROR")])
+def test_a_count_that_fails_is_told_and_leaves_no_older_number(
+    shelf: Shelf,
+    error: Exception,
+    level: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch, took_s = InvariantWatch(shelf.store, shelf.clock), EVERY_S
+    watch.turn()
+    assert watch.broken == 0
+
+    def fails() -> list[str]:
+        shelf.clock.turn(took_s)
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shelf.store, "violations", fails)
+        assert watch.turn() == TIMES * took_s
+    assert watch.broken is None
+    assert [record.levelname for record in caplog.records] == [level]
     watch.turn()
     assert watch.broken == 0
