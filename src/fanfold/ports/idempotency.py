@@ -27,6 +27,9 @@ class IdempotencyStore(Protocol):
         """Write the reservation, as this process's, where the account has none of that key (None); otherwise the one
         that is there."""
 
+    def find(self, account_id: str, key: str) -> Reservation | None:
+        """The reservation of the account's key, None where there is none; only reads."""
+
     def is_elsewhere(self, found: Reservation) -> bool:
         """Whether it is another process's that is there still."""
 

@@ -96,8 +96,9 @@ class IdempotencyService:
 
     def _run(self, wanted: Reservation, act: Act, again: Act) -> Answer:
         self._forget(wanted.at)
-        for _ in range(1 + math.ceil(self._longest_wait_s / LOOK_EVERY_S)):
-            found = self._store.reserve(wanted)
+        for looks in range(1 + math.ceil(self._longest_wait_s / LOOK_EVERY_S)):
+            found = self._store.find(wanted.account_id, wanted.key) if looks else None
+            found = found or self._store.reserve(wanted)
             if found is None:
                 return self._acted_first(wanted, act)
             if found.request != wanted.request:

@@ -26,6 +26,11 @@ class SqlIdempotency:
                 connection.execute(sa.insert(idempotency), row | {"process": self._database.process})
         return found
 
+    def find(self, account_id: str, key: str) -> Reservation | None:
+        """See `ports.idempotency`."""
+        with self._database.reading() as connection:
+            return _found(connection, account_id, key)
+
     def is_elsewhere(self, found: Reservation) -> bool:
         """See `ports.idempotency`."""
         return found.process != self._database.process and self._database.is_here(found.process)

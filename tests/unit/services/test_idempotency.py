@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fanfold.effects import Effects
 from fanfold.errors import BadInput, Conflict, NotAllowedNow, Unavailable
+from fanfold.ports.idempotency import Reservation
 from fanfold.services.idempotency import KEPT, IdempotencyService, effect_id, hash_of
 from fanfold.stores.database import Database
 from fanfold.stores.idempotency import SqlIdempotency
@@ -165,6 +166,47 @@ def test_a_repeat_does_not_wait_for_ever(database: Database, clock: TurnedClock)
         return OK
 
     assert service.run("ann", "key", "hash", meanwhile) == OK
+
+
+class Elsewhere(SqlIdempotency):
+    """Takes every reservation for that of another process that lives; counts what it is asked to write, and what else
+    happens at a look."""
+
+    def __init__(self, database: Database, at_look: Callable[[SqlIdempotency, int], None]) -> None:
+        super().__init__(database)
+        self._at_look = at_look
+        self.reserved = 0
+        self.looks = 0
+
+    def reserve(self, wanted: Reservation) -> Reservation | None:
+        self.reserved += 1
+        return super().reserve(wanted)
+
+    def find(self, account_id: str, key: str) -> Reservation | None:
+        self.looks += 1
+        self._at_look(self, self.looks)
+        return super().find(account_id, key)
+
+    def is_elsewhere(self, found: Reservation) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_who_waits_for_another_process_only_reads_until_there_is_something_to_do(
+    database: Database, clock: TurnedClock, refused: bool
+) -> None:
+    SqlIdempotency(database).reserve(Reservation("ann", "key", "hash", clock.now()))
+
+    def at_look(store: SqlIdempotency, look: int) -> None:
+        if look == 3 and refused:
+            store.release("ann", "key")
+        elif look == 3:
+            store.answer("ann", "key", (200, "theirs"))
+
+    store, act = Elsewhere(database, at_look), Effect()
+    answer = IdempotencyService(store, clock).run("ann", "key", "hash", act)
+    assert (answer, act.count) == ((OK, 1) if refused else ((200, "theirs"), 0))
+    assert (store.looks, store.reserved) == (3, 2 if refused else 1)
 
 
 def test_a_hundred_keys_sent_ten_times_at_once_have_one_effect_each(service: IdempotencyService) -> None:
