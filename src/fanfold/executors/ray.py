@@ -292,7 +292,7 @@ class RayExecutor:
         with self._lock:
             self._crew.welcome(name, hello, self._places)
             self._hiring.began(self._crew.get(name))
-        host, unwalled = hello["host"], hello.get("unwalled", "")
+        host, unwalled = hello["host"], hello["unwalled"]
         if unwalled and host not in self._warned_of:
             self._warned_of.add(host)
             log.warning("programs run without a sandbox on node '%s': %s", host, unwalled)

@@ -149,7 +149,7 @@ class Crew:
             worker.asked = False
             worker.heard = worker.busy_at = self._clock.monotonic()
             worker.node, worker.host, worker.pid = hello["node"], hello["host"], hello["pid"]
-            worker.unwalled = hello.get("unwalled", "")  # workers of an earlier release do not say
+            worker.unwalled = hello["unwalled"]
             self.learn_of(places)
 
     def learn_of(self, places: Iterable[Place]) -> None:

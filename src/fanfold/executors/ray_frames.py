@@ -1,6 +1,7 @@
 """What the Ray executor and its bridge say to each other: a JSON header and a body that the bridge does not read.
 
-To the bridge:   {"do": "hire", "worker", "options", "config"} · {"do": "tell", "worker"} + messages ·
+To the bridge:   {"do": "survey", "worker": ""} · {"do": "find", "worker"} ·
+                 {"do": "hire", "worker", "options", "config"} · {"do": "tell", "worker"} + messages ·
                  {"do": "dismiss", "worker", "within_s"} · {"do": "kill", "worker"}
 From the bridge: {"is": "alive"} · {"is": "found", "workers"} · {"is": "nodes", "nodes"} · {"is": "broken", "why"} ·
                  {"is": "ready", "worker"} + who it is · {"is": "heard", "worker"} + what it said ·

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fanfold.runner.run import Run
 
 TOGETHER, GATHER_S = 8, 0.03
-"""So many results are settled together, if they come within that time."""
+"""With so many results, or after that time, all that have come are settled together."""
 
 
 class _Settling:

@@ -268,7 +268,7 @@ class Zygote:
             for name in os.listdir(folder):
                 if name not in kept and not removed(os.path.join(folder, name)):
                     return False
-            if changed < time.time_ns() - CLEARLY_NS:  # nothing was removed either: that would have changed it now
+            if changed < time.time_ns() - CLEARLY_NS:  # a removal has changed the time: this one then matches no more
                 self.untouched[folder] = changed
         return not self.setup["own_pids"] or not any(map(has_more_than_a_head, IPC_LISTS))
 
