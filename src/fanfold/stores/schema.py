@@ -44,7 +44,7 @@ class Chips(sa.TypeDecorator[Decimal]):
         return None if value is None else Decimal(value) / _CHIP
 
 
-class Told(sa.TypeDecorator[str]):
+class PrintableText(sa.TypeDecorator[str]):
     """What a program, a runner or a store far away said, in any letters: NUL characters and halves of surrogate pairs,
     which not every database takes, are replaced where it is written."""
 
@@ -66,7 +66,7 @@ def _text(name: str, **more: Any) -> sa.Column[str]:
 
 
 def _told(name: str) -> sa.Column[str]:
-    return sa.Column(name, Told, nullable=False)
+    return sa.Column(name, PrintableText, nullable=False)
 
 
 def _number(name: str) -> sa.Column[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from fanfold.stores.schema import Told, UtcTime, metadata
+from fanfold.stores.schema import PrintableText, UtcTime, metadata
 
 
 def _text(name: str, *, primary_key: bool = False, unique: bool = False) -> sa.Column[str]:
@@ -202,7 +202,7 @@ webhooks = sa.Table(
     _text("url"),
     _json("events"),
     sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("off", Told, nullable=False),
+    sa.Column("off", PrintableText, nullable=False),
     _time("created_at", nullable=False),
     sa.Index("webhooks_by_account", "account_id"),
 )
@@ -216,7 +216,7 @@ webhook_deliveries = sa.Table(
     sa.Column("attempts", sa.BigInteger, nullable=False),
     _time("due_at"),
     sa.Column("status", sa.Integer),
-    sa.Column("error", Told, nullable=False),
+    sa.Column("error", PrintableText, nullable=False),
     _time("ended_at"),
     sa.Index("webhook_deliveries_by_due_time", "due_at"),
     sa.Index("webhook_deliveries_by_end", "ended_at"),
