@@ -7,8 +7,6 @@ used by a link or an open file, and so may be removed at any moment.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import threading
 import time
@@ -17,7 +15,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
-from fanfold.effects import Effects
+from fanfold.effects import Effects, held
 
 ROOM_LEFT = 0.8
 """Where copies take up too much, they are removed until they take up this part of what they may."""
@@ -110,12 +108,8 @@ class Cache:
     def make_room(self) -> None:
         """Remove what was used least lately where copies take up too much; one process at a time."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as err:
-                if err.errno != errno.EWOULDBLOCK:
-                    raise
+        with held(self._folder / "lock", lambda: False, 0.0) as mine:
+            if not mine:
                 return
             self._remove_old_parts()
             found = sorted(self._found())
