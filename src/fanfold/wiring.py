@@ -127,8 +127,7 @@ def wire(
     space = _space(settings, workspace)
     secrets = find_secrets(store.database) if find_secrets else CallerSecrets(os.environ)
     platforms = _platforms(settings, workspace, find_tokens(store.database) if find_tokens else _no_token)
-    maker = partial(OrderMaker, offer=executor.offer, packages=platforms.interpreters.packages)
-    orders = maker(workspace, platforms.interpreters.command, secrets, sources, platforms.images.of)
+    orders = _orders(workspace, executor, secrets, sources, platforms)
     feeder = Feeder(led, executor, workspace, orders, clock, settings.lease_s)
     tools = Tools(
         store=led,
@@ -193,6 +192,16 @@ def _bounds(settings: Settings, space: Space, platforms: BlockPlatforms) -> dict
 
 def _validator(blocks: LocalBlocks, sources: Sources, secrets: ProgramSecrets, platforms: BlockPlatforms) -> Validator:
     return Validator(blocks, sources, secrets, platforms.images.problem, platforms.interpreters.problem)
+
+
+def _orders(
+    workspace: Workspace, executor: Executor, secrets: ProgramSecrets, sources: Sources, platforms: BlockPlatforms
+) -> OrderMaker:
+    interpreters, images = platforms.interpreters, platforms.images
+    packages = interpreters.packages
+    return OrderMaker(
+        workspace, interpreters.command, secrets, sources, images.of, offer=executor.offer, packages=packages
+    )
 
 
 def make_usable(state: Path, effects: Effects) -> Effects:
