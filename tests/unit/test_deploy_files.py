@@ -188,6 +188,15 @@ def test_the_region_of_nodes_is_where_the_servers_look_for_it() -> None:
     assert f"--labels={Settings().ray_region_label}=here" in COMPOSE["services"]["ray-node"]["command"]
 
 
+def test_nodes_keep_their_work_in_a_folder_of_their_own_volume_where_it_is_swept() -> None:
+    (cluster,) = [document for document in KUBERNETES if document["kind"] == "RayCluster"]
+    mounts = list(inside(cluster["spec"]["workerGroupSpecs"], "mountPath"))
+    assert mounts == COMPOSE["services"]["ray-node"]["volumes"] == ["/state"]
+    for given in (CONFIG["data"], *(COMPOSE["services"][name]["environment"] for name in SERVERS)):
+        folder = Path(Settings.load(None, {}, **settings_of(given)).ray_node_folder)
+        assert str(folder.parent) in mounts
+
+
 def test_the_secrets_that_are_made_are_ones_that_are_taken(tmp_path: Path) -> None:
     script = [sys.executable, str(DEPLOY / "make_secrets.py")]
     subprocess.run(script, cwd=tmp_path, check=True, capture_output=True)
