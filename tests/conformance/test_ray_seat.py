@@ -13,7 +13,7 @@ import pytest
 
 from fanfold.errors import Broken
 from fanfold.executors import ray_seat
-from fanfold.executors.ray_cluster import TrialCluster
+from fanfold.executors.ray_cluster import TrialCluster, environment_of
 from fanfold.executors.ray_seat import is_node, take_seat
 from tests.pace import patience
 
@@ -83,6 +83,70 @@ print(json.dumps(said))
 """
 
 
+ENDED = """
+import json, os, subprocess, sys, time
+
+import psutil
+
+address, within_s = sys.argv[1], float(sys.argv[2])
+TAKE = '''
+import sys
+from fanfold.executors.ray_seat import take_seat
+print(take_seat(sys.argv[1]), flush=True)
+sys.stdin.read()
+'''
+drivers = []
+
+
+def living():
+    return [one for one in psutil.process_iter() if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def raylets():
+    return [one.pid for one in living() if one.name() == "raylet"]
+
+
+def keepers():
+    return [one for one in living() if "fanfold.executors.ray_seat" in one.cmdline()]
+
+
+def seats():
+    return sorted(name for name in os.listdir(os.environ["TMPDIR"]) if name.startswith("ff-"))
+
+
+def until(true):
+    give_up = time.monotonic() + within_s
+    while not true() and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return true()
+
+
+def take():
+    command = [sys.executable, "-c", TAKE, address]
+    drivers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    return os.path.basename(drivers[-1].stdout.readline().strip())
+
+
+said = {}
+take()
+keepers()[0].terminate()
+said["after_term"] = [drivers[-1].wait(), until(lambda: not raylets()), until(lambda: not seats())]
+killed = take()
+keepers()[0].kill()
+said["after_kill"] = [drivers[-1].wait(), seats() == [killed]]
+(orphan,) = raylets()
+first = take()
+said["next"] = [seats() == [first], len(raylets()), orphan in raylets()]
+second = take()
+said["beside"] = [seats() == sorted([first, second]), len(raylets()), len(keepers())]
+for driver in drivers[-2:]:
+    driver.stdin.close()
+    driver.wait()
+said["left"] = [until(lambda: not raylets() and not keepers()), until(lambda: not seats())]
+print(json.dumps(said))
+"""
+
+
 NEXT = """
 import sys
 from pathlib import Path
@@ -114,13 +178,13 @@ def alone(*arguments: str) -> list[str]:
     pytest.skip("this machine does not let us make a namespace of processes")
 
 
-def said_alone(script: str, cluster: TrialCluster, folder: Path, *more: str) -> str:
+def said_alone(script: str, *arguments: str) -> str:
     """The last line that a script prints there; it leaves no files of its own."""
     # Not in pytest's folder: the paths of Ray's sockets may have 107 bytes.
     temporary = Path(tempfile.mkdtemp())
     try:
         ran = subprocess.run(
-            alone("-c", script, str(folder), cluster.address, str(cluster.token_file), folder.name, *more),
+            alone("-c", script, *arguments),
             env={**os.environ, "TMPDIR": str(temporary)},
             capture_output=True,
             text=True,
@@ -132,8 +196,13 @@ def said_alone(script: str, cluster: TrialCluster, folder: Path, *more: str) -> 
     return ran.stdout.splitlines()[-1]
 
 
+def of_a_bench(cluster: TrialCluster, folder: Path) -> list[str]:
+    """What the scripts that run programs are given first."""
+    return [str(folder), cluster.address, str(cluster.token_file), folder.name]
+
+
 def test_a_machine_that_is_no_node_joins_runs_jobs_and_leaves(ray_cluster: TrialCluster, tmp_path: Path) -> None:
-    said = json.loads(said_alone(ALONE, ray_cluster, tmp_path, str(WITHIN_S)))
+    said = json.loads(said_alone(ALONE, *of_a_bench(ray_cluster, tmp_path), str(WITHIN_S)))
     assert said.pop("sees") < 20
     assert said.pop("first_s") < WITHIN_S
     assert said == {
@@ -150,10 +219,24 @@ def test_a_machine_that_is_no_node_joins_runs_jobs_and_leaves(ray_cluster: Trial
     }
 
 
+def test_a_keeper_that_is_ended_takes_its_node_along_and_one_that_is_killed_leaves_it_to_the_next(
+    ray_cluster: TrialCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment_of(ray_cluster.token_file).items():
+        monkeypatch.setenv(name, value)
+    assert json.loads(said_alone(ENDED, ray_cluster.address, str(WITHIN_S))) == {
+        "after_term": [1, True, True],
+        "after_kill": [1, True],
+        "next": [True, 1, False],
+        "beside": [True, 2, 2],
+        "left": [True, True],
+    }
+
+
 def test_what_ran_is_found_again_by_the_next_server_though_the_seat_was_lost(
     ray_cluster: TrialCluster, tmp_path: Path
 ) -> None:
-    assert said_alone(NEXT, ray_cluster, tmp_path) == "Succeeded True"
+    assert said_alone(NEXT, *of_a_bench(ray_cluster, tmp_path)) == "Succeeded True"
 
 
 def test_a_node_of_this_machine_is_known_by_every_address_of_the_cluster(ray_cluster: TrialCluster) -> None:

@@ -6,13 +6,17 @@ it joins: a node with no cores, no GPUs and no memory, where Ray starts nothing 
 
 `python -m fanfold.executors.ray_seat <address> <folder> <socket>` keeps it. It says in a line that the node is up ("")
 or what went wrong, and ends the node, by pid, when the socket does: that is when the driver ends, whatever ended it.
+TERM is as good as that. A keeper that was killed leaves its node; the next one that takes a seat here ends it: a seat's
+folder is locked while its keeper lives.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +25,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -30,6 +35,7 @@ from fanfold.errors import Broken
 from fanfold.executors.ray_cluster import COMMON, STARTED, TrialNode, end_nodes
 
 SEAT = "ff-seat-"
+MADE = "ff-new-"
 KEEPER = (sys.executable, "-P", "-m", "fanfold.executors.ray_seat")
 REACH_S = 30.0
 ASK_S, AGAIN_S = 5.0, 1.0
@@ -49,16 +55,60 @@ def take_seat(address: str) -> str | None:
     if address == "auto" or "://" in address or is_node(address):
         return None
     _reach(address)
-    folder = tempfile.mkdtemp("", SEAT)
+    clear_seats()
+    folder, lock = _made_seat()
     ours, theirs = socket.socketpair()
     command = [*KEEPER, address, folder, str(theirs.fileno())]
-    keeper = Effects().spawn(command, dict(os.environ), None, None, keep=(theirs.fileno(),))
+    keeper = Effects().spawn(command, dict(os.environ), None, None, keep=(theirs.fileno(), lock))
     theirs.close()
+    os.close(lock)
     said = ours.makefile().readline()
     if said != "\n":
         raise Broken(f"this machine could not join the cluster: {said.strip() or 'its keeper was ended'}")
     threading.Thread(target=_leave_with, args=(keeper, ours), name="fanfold-ray-seat", daemon=True).start()
     return folder
+
+
+def _made_seat() -> tuple[str, int]:
+    """The folder of a new seat and the descriptor that locks it. It has its name once it is locked: nobody ever takes
+    it for one that was left."""
+    made = Path(tempfile.mkdtemp("", MADE))
+    lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = made.with_name(SEAT + made.name.removeprefix(MADE))
+    Effects().rename(made, folder)
+    return str(folder), lock
+
+
+def clear_seats() -> None:
+    """End the nodes of this user's seats whose keepers are gone, and remove their folders. What cannot be removed now
+    goes another time."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SEAT}*"):
+        with suppress(OSError):  # as that a keeper holds it, or that it is another user's
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                _clear(folder, lock)
+            finally:
+                os.close(lock)
+
+
+def _clear(folder: Path, lock: int) -> None:
+    if os.fstat(lock).st_uid == os.geteuid():
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end_nodes(_nodes_in(str(folder)))
+        Effects().remove_tree(folder)
+
+
+def _nodes_in(folder: str) -> list[TrialNode]:
+    """The process groups, one per node, of this user's processes that were told to work in a folder."""
+    groups = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            words = process.cmdline()
+            is_told = f"--temp_dir={folder}" in words or ("--temp-dir", folder) in pairwise(words)
+            if is_told and process.uids().effective == os.geteuid():
+                groups.add(os.getpgid(process.pid))
+    return [TrialNode(group, 0.0, "", head=False) for group in groups]
 
 
 def is_node(address: str) -> bool:
@@ -142,7 +192,9 @@ def _joined(process: subprocess.Popen[bytes], log: Path, line: socket.socket) ->
             return (
                 " ".join(said[reasons[-1] if reasons else -500 :].split())[:500] or f"Ray ended with {process.poll()}"
             )
-        if time.monotonic() > give_up or _left_alone(line):
+        if _left_alone(line):
+            return "it was ended"
+        if time.monotonic() > give_up:
             return f"it was not up after {UP_S:g} s"
     return ""
 
@@ -155,4 +207,5 @@ def _left_alone(line: socket.socket) -> bool:
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[3])) as to_driver:
         to_driver.set_inheritable(False)
+        signal.signal(signal.SIGTERM, lambda *_: to_driver.shutdown(socket.SHUT_RD))
         keep(sys.argv[1], Path(sys.argv[2]), to_driver)
