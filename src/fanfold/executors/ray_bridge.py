@@ -35,6 +35,7 @@ HEAR_FOR_S = 0.5
 
 WORKER = {"worker": "fanfold.node:Worker"}
 CALLS_AT_ONCE = 4
+log = logging.getLogger(__name__)
 READY_BYTES = 8
 
 
@@ -60,7 +61,7 @@ class Bridge:
                 header = json.loads(await reader.readexactly(header_bytes))
                 self._obey(header, await reader.readexactly(body_bytes))
         except (asyncio.IncompleteReadError, ConnectionResetError):
-            return
+            self._writer.close()
 
     def _say(self, header: Header, body: bytes = b"") -> None:
         self._writer.write(frame(header, body))
@@ -114,15 +115,15 @@ class Bridge:
         await self._tell_nodes()
 
     async def _tell_nodes(self) -> None:
-        """Tell again and again which nodes there are; a head that does not answer is waited for."""
+        """Tell again and again which nodes there are; a head that does not answer is waited for, since workers go on
+        without it."""
         while True:
-            nodes = await asyncio.to_thread(ray.nodes)
-            alive = [
-                {"id": node["NodeID"], "resources": node["Resources"], "labels": node.get("Labels") or {}}
-                for node in nodes
-                if node["Alive"]
-            ]
-            self._say({"is": "nodes", "nodes": alive})
+            try:
+                nodes = await asyncio.to_thread(ray.nodes)
+            except Exception as err:  # noqa: BLE001 - whatever Ray says of its head; the next look tells more
+                log.warning("the nodes of the Ray cluster cannot be seen: %s", in_words(err))
+            else:
+                self._say({"is": "nodes", "nodes": [_told_of(node) for node in nodes if node["Alive"]]})
             await asyncio.sleep(NODES_EVERY_S)
 
     async def _hire(self, name: str, header: Header) -> None:
@@ -187,7 +188,10 @@ class Bridge:
         self._stop_listening(name)
         actor = self._actors.pop(name, None)
         if actor is not None:
-            await asyncio.to_thread(ray.kill, actor)
+            try:
+                await asyncio.to_thread(ray.kill, actor)
+            except RayError as err:  # it ends by itself, once it misses its server
+                why = f"{why}, and could not be killed: {in_words(err)}"
         self._say({"is": "lost", "worker": name, "why": why})
 
     def _lose(self, name: str, err: BaseException) -> None:
@@ -201,6 +205,10 @@ class Bridge:
         task = self._listening.pop(name, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
+
+
+def _told_of(node: dict[str, Any]) -> dict[str, Any]:
+    return {"id": node["NodeID"], "resources": node["Resources"], "labels": node.get("Labels") or {}}
 
 
 async def _result(reference: Any) -> bytes:

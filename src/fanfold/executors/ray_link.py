@@ -16,10 +16,11 @@ from fanfold.ports.clock import Clock
 BRIDGE = (sys.executable, "-P", "-m", "fanfold.executors.ray_bridge")
 RECEIVE_BYTES = 1 << 20
 AGAIN_S = 2.0
-SILENT_S, STARTS_S = 4.0, 90.0
+SILENT_S, STARTS_S = 6.0, 90.0
 """A bridge that says nothing for so long stands still, and the next one takes over before its workers miss their
 server; its first word takes longer."""
 
+TAKES_S = 1.0
 _KEPT = ("PATH", "LANG", "HOME", "TMPDIR", "SSL_CERT_FILE")
 """What the bridge knows of the server's environment besides Ray's own variables."""
 
@@ -51,6 +52,7 @@ class Link:
     def open(self) -> None:
         """Start one."""
         self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(TAKES_S)
         config = json.dumps({"address": self._place.address, "namespace": self._place.namespace})
         kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("RAY_")}
         environment = kept | {"RAY_AUTH_MODE": "token" if self._place.auth == "token" else "disabled"}
@@ -75,10 +77,13 @@ class Link:
         return self._channel.fileno()
 
     def say(self, header: Header, body: bytes = b"") -> None:
-        """Tell it something; nothing happens where it is gone, which is read from the same channel."""
+        """Tell it something; nothing happens where it is gone, which is read from the same channel. One that does not
+        take what it is told stands still, and has half a message."""
         if self._process is not None:
             try:
                 self._channel.sendall(frame(header, body))
+            except TimeoutError:
+                self._late_at = 0.0
             except (BrokenPipeError, ConnectionResetError):
                 return
 

@@ -43,7 +43,7 @@ class RayPlace:
     region_label: str = "ray.io/region"
     isolation: str = "off"
     auth: str = "token"
-    serverless_s: float = 10.0
+    serverless_s: float = 15.0
     storage: tuple[BlobPlace, Path] | None = None
     sweeps: bool = False
     python: str = sys.executable
