@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.acceptance.command import FANFOLD, RECORDS, Desk, kill_tree
+from tests.conformance.test_executor import gone
 
 pytestmark = [pytest.mark.needs(module="ray"), pytest.mark.timeout(300)]
 
@@ -83,6 +83,6 @@ def test_a_cluster_is_started_served_over_and_stopped(tmp_path: Path) -> None:
     finally:
         stopped = desk.type("cluster", "stop")
     assert (stopped.code, stopped.out) == (0, "2 nodes were stopped\n")
-    assert not [node for node in shown["nodes"] if psutil.pid_exists(node["pid"])]
+    assert all(gone(node["pid"]) for node in shown["nodes"])
     assert desk.type("cluster", "stop").out == "no node was running\n"
     assert "no cluster was started here" in desk.type("cluster", "status").out
