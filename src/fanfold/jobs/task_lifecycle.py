@@ -34,6 +34,9 @@ MAX_LOSSES = 3
 FIRST_WAIT_S = 0.5
 WAIT_FACTOR = 3.0
 LONGEST_WAIT_S = 60.0
+LOST_AGAIN = 3
+"""A task that has lost its runner once is due at once. After one more loss it rests as after so many failures: where
+nodes die one after another, it should not die with each of them."""
 
 
 class Reason(StrEnum):
@@ -134,7 +137,7 @@ def after_attempt(task: Task, outcome: Outcome, max_attempts: int) -> Task:
             losses = task.losses + 1
             lost = replace(told, losses=losses, exit_code=None, reason=outcome.reason.value)
             lost = _because(replace(lost, error_message=outcome.message), outcome.reason.value, Cause())
-            return _again_or_failed(lost, losses >= MAX_LOSSES, 0, outcome.at)
+            return _again_or_failed(lost, losses >= MAX_LOSSES, 0 if losses == 1 else LOST_AGAIN, outcome.at)
         case GivenBack():
             return _scheduled(replace(told, reason=Reason.GIVEN_BACK.value), outcome.at)
     raise AssertionError(f"an outcome of an unknown kind: {outcome!r}")

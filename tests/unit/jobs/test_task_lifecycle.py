@@ -10,6 +10,7 @@ from fanfold.jobs.models import ResultManifest, Task, TaskState, Usage
 from fanfold.jobs.task_lifecycle import (
     CLAIMED,
     FINAL,
+    LOST_AGAIN,
     MAX_LOSSES,
     OPEN,
     GivenBack,
@@ -82,12 +83,12 @@ def test_a_failure_that_no_attempt_can_mend_fails_the_task_at_once() -> None:
     assert (failed.state, failed.reason) == (TaskState.FAILED, "chunk_changed")
 
 
-def test_losses_of_the_runner_are_counted_apart_and_tried_again_at_once() -> None:
+def test_losses_of_the_runner_are_counted_apart_and_rest_from_the_second_one_on() -> None:
     task = running(failures=MOST - 1)
     for losses in range(1, MAX_LOSSES):
         task = after_attempt(task, RunnerLost(task.attempt_key, after(9)), MOST)
         assert (task.state, task.losses, task.failures) == (TaskState.SCHEDULED, losses, MOST - 1)
-        assert task.due_at == after(9)
+        assert task.due_at == after(9) + timedelta(seconds=0 if losses == 1 else wait_s(LOST_AGAIN))
     assert after_attempt(task, RunnerLost(task.attempt_key, after(9)), MOST).state is TaskState.FAILED
 
 
