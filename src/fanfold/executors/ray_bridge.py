@@ -35,8 +35,9 @@ HEAR_FOR_S = 0.5
 
 WORKER = {"worker": "fanfold.node:Worker"}
 CALLS_AT_ONCE = 4
-log = logging.getLogger(__name__)
 READY_BYTES = 8
+
+log = logging.getLogger(__name__)
 
 
 class Bridge:

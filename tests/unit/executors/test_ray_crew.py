@@ -34,16 +34,6 @@ class Hands:
         return self.s
 
 
-@pytest.fixture
-def clock() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def crew(clock: Hands) -> Crew:
-    return Crew(clock, 1.0)
-
-
 def order(index: int, need: Need = SMALL, avoid: str = "") -> RunOrder:
     key = AttemptKey(TaskKey("job", Role.APP, index), 1)
     return RunOrder(key, 1, "", "", "", "main.py", device=need.device, regions=need.regions, avoid_runner=avoid)

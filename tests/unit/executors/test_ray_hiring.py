@@ -12,16 +12,6 @@ WHY = "MissingPart: bubblewrap is not installed"
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def crew(clock: Hands) -> Crew:
-    return Crew(clock, 1.0)
-
-
-@pytest.fixture
 def hiring(crew: Crew, clock: Hands) -> Hiring:
     return Hiring(crew, clock)
 
