@@ -20,9 +20,11 @@ MIB = 1 << 20
 
 @pytest.fixture
 def living() -> Iterator[int]:
-    """The pid of something that is called as a runner is."""
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()", "fanfold.runner"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    """The pid of something that is called as a runner is, and runs: its arguments cannot be read before that."""
+    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "fanfold.runner"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
         yield process.pid
 
 
