@@ -1,5 +1,6 @@
 """What a sandboxed program cannot do, and what is told of one that hits a limit. The next program is always well."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -45,16 +46,17 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def starter(tmp_path: Path) -> Iterator[Starter]:
-    """A starter of warm programs in a sandbox, with 64 MiB and 40 processes."""
+@pytest.fixture(params=["warm", "cold"])
+def starter(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """A starter of programs in a sandbox, with 64 MiB and 40 processes."""
     if bubblewrap.problem():
         assert not os.environ.get("CI"), bubblewrap.problem()
         pytest.skip(bubblewrap.problem())
     adopt_orphans()
     (tmp_path / "package").mkdir()
     before = children()
-    made = Starter(tmp_path, Rules(isolation="on", max_processes=40), Walls(owner="somebody", memory_bytes=64 * MIB))
+    rules = Rules(isolation="on", max_processes=40, max_open_files=64, warm=request.param == "warm")
+    made = Starter(tmp_path, rules, Walls(owner="somebody", memory_bytes=64 * MIB))
     yield made
     made.platform.close()
     assert set(children()) <= set(before)
@@ -74,6 +76,36 @@ def test_a_program_is_refused(name: str, starter: Starter) -> None:
 def test_a_program_sees_no_process_but_its_own(starter: Starter) -> None:
     seen = starter.run("import os\nprint(len([name for name in os.listdir('/proc') if name.isdigit()]))")
     assert int(seen.output) <= 3
+
+
+def test_a_program_has_limits_that_it_cannot_raise(starter: Starter) -> None:
+    seen = starter.run(
+        "import resource\nfor name in ('CORE', 'NOFILE', 'FSIZE'):\n"
+        "    print(*resource.getrlimit(getattr(resource, f'RLIMIT_{name}')))"
+    )
+    most = starter.rules.largest_file_bytes
+    assert seen.output == f"0 0\n64 64\n{most} {most}\n"
+
+
+def test_where_memory_runs_out_a_program_goes_and_not_what_started_it(starter: Starter) -> None:
+    before = Path("/proc/self/oom_score_adj").read_text()
+    seen = starter.run(
+        "import os\nfor pid in ('self', os.getppid()):\n    print(open(f'/proc/{pid}/oom_score_adj').read(), end='')"
+    )
+    assert seen.output == f"1000\n{before}"
+
+
+def test_a_command_is_found_on_the_path_of_its_program(starter: Starter) -> None:
+    own = starter.place / "package" / "own"
+    own.write_text("#!/bin/sh\necho found\n")
+    own.chmod(0o755)
+    program = starter.prepared("")
+    for path, expected in ((f"{own.parent}:{os.defpath}", (0, "found\n", 0)), (os.defpath, (127, "", errno.ENOENT))):
+        named = replace(
+            program, argv=("own",), env={**program.env, "PATH": path}, walls=replace(program.walls, entry="")
+        )
+        ended, output = starter.ended(named)
+        assert (ended.status, output, ended.start_errno) == expected
 
 
 def test_what_a_program_was_behind_is_told(starter: Starter) -> None:

@@ -67,7 +67,7 @@ def command(walls: Walls, interpreter: tuple[str, ...], rules: Rules, filter_des
         *interpreter_folders(walls.interpreter),
         *walls.reads,
         zygote.__file__,
-        zygote.OTHER_FILE,
+        *zygote.OTHER_FILES,
     ]
     writes = [walls.ground, *walls.writes]
     line = [COMMAND, *_namespaces(rules.network), "--die-with-parent", "--cap-drop", "ALL"]

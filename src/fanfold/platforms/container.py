@@ -111,7 +111,7 @@ class ContainerPlatform:
         walls = program.walls
         modules = modules_before(walls.entry, walls.preload) if walls.entry and self._rules.warm else None
         interpreter = walls.interpreter if modules is not None else (_PYTHON, "-I")
-        files = (zygote.__file__, zygote.OTHER_FILE)
+        files = (zygote.__file__, *zygote.OTHER_FILES)
         command = runtime.run_command(walls, self._rules, which.name, uid, files, str(which.folder))
         for name in (name for name in _INHERITED if name in program.env):
             command += ["--env", f"{name}={program.env[name]}"]

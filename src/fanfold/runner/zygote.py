@@ -8,7 +8,8 @@ come marshalled, each after its length; answers are lines of plain text, since w
     ended <exit status> <CPU in µs> <peak memory in KiB> <errno of a start that failed> <clean or dirty>
 
 A warm run is a fork that executes the entry point, compiled before, as `__main__`. What it sees and how it ends is what
-a fresh interpreter would show; `tests/conformance/test_warm_starts.py` compares them. A cold run is a fork and an exec.
+a fresh interpreter would show; `tests/conformance/test_warm_starts.py` compares them. A cold run is a fork and an exec,
+or, where this process can have all of a program's limits itself, a spawn, which copies nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from fanfold.runner import becoming
+    from fanfold.runner import becoming, starting
 else:
-    becoming = types.ModuleType("becoming")
+    becoming, starting = types.ModuleType("becoming"), types.ModuleType("starting")
 
 CLEARLY_NS = 50_000_000
 """A folder that changed so long before is seen to change again; clocks of file systems may tick as slowly as that."""
 
-OTHER_FILE = os.path.join(os.path.dirname(__file__), "becoming.py")
+NOT_STARTED = 127
+OTHER_FILES = tuple(os.path.join(os.path.dirname(__file__), name) for name in ("becoming.py", "starting.py"))
 
 
 def load(module: types.ModuleType, path: str) -> None:
@@ -48,7 +50,8 @@ def load(module: types.ModuleType, path: str) -> None:
 
 
 if not TYPE_CHECKING:
-    load(becoming, OTHER_FILE)
+    for _module, _path in zip((becoming, starting), OTHER_FILES):  # noqa: B905 - older interpreters know no `strict`
+        load(_module, _path)
 LENGTH_BYTES = becoming.LENGTH_BYTES
 
 
@@ -57,6 +60,8 @@ class Zygote:
 
     def __init__(self, channel: int) -> None:
         self.channel = channel
+        os.set_inheritable(channel, False)
+        self.first_to_go = starting.FirstToGo()
         self.setup = self.order() or {}
         self.codes: dict[str, types.CodeType] = {}
         self.kept: dict[str, set[str]] = {}
@@ -84,7 +89,7 @@ class Zygote:
         before = time.time_ns() - CLEARLY_NS
         self.untouched = {folder: at for folder, at in changed.items() if at < before}
         os.umask(0o022)
-        fresh_signals()
+        starting.fresh_signals()
         if self.setup["entry"] and not self.warmed():
             self.codes.clear()
         self.loaded = becoming.Loaded()
@@ -125,18 +130,39 @@ class Zygote:
                     self.gives(order)
                 self.lend()
                 continue
-            if order["entry"] in self.codes:  # here, since a fork would copy all that it lies in
-                becoming.set_environment(order["env"])
+            becoming.set_environment(order["env"])  # here, since a fork would copy all that it lies in
+            if order["entry"] not in self.codes and starting.can_spawn(order):
+                self.spawn(order)
+                continue
             failed, told = os.pipe()
-            pid = os.fork()
+            pid = self.fork()
             if pid == 0:
-                os.close(self.channel)
                 os.close(failed)
                 return self.become(order, told)
             os.close(told)
             self.watch(pid, failed)
 
-    def watch(self, running: int, failed: int) -> None:
+    def spawn(self, order: dict[str, Any]) -> None:
+        """Start a program with this process's limits, and see to it."""
+        try:
+            pid = starting.spawned(order, self.first_to_go)
+        except OSError as err:
+            self.tell(NOT_STARTED, 0, 0, err.errno or errno.EINVAL)
+        else:
+            self.watch(pid)
+
+    def fork(self) -> int:
+        """As `os.fork`; the child has nothing more to do with a runner."""
+        self.first_to_go.begin()
+        pid = os.fork()
+        if pid:
+            self.first_to_go.end()
+        else:
+            os.close(self.channel)
+            self.first_to_go.close()
+        return pid
+
+    def watch(self, running: int, failed: int | None = None) -> None:
         """Until the program has ended: pass signals on; then end what it left, clean up, and say how it went."""
         ended = os.pidfd_open(running)
         poll = select.poll()
@@ -147,8 +173,10 @@ class Zygote:
         _, status, usage = os.wait4(running, 0)
         os.close(ended)
         self.end_all()
-        number = int(os.read(failed, 16) or b"0")
-        os.close(failed)
+        number = 0
+        if failed is not None:
+            number = int(os.read(failed, 16) or b"0")
+            os.close(failed)
         self.tell(os.waitstatus_to_exitcode(status), becoming.used_us(usage), usage.ru_maxrss, number)
 
     def tell(self, status: int, used_us: int, peak_kib: int, number: int) -> None:
@@ -162,9 +190,9 @@ class Zygote:
         """Fork the process that runs chunk after chunk; says whether this is that."""
         orders, send = os.pipe()
         hear, answers = os.pipe()
-        pid = os.fork()
+        pid = self.fork()
         if pid == 0:
-            for descriptor in (self.channel, send, hear):
+            for descriptor in (send, hear):
                 os.close(descriptor)
             self.settle(order)
             self.pipes = (orders, answers)
@@ -279,20 +307,18 @@ class Zygote:
             if order["entry"] in self.codes:
                 os.close(told)
                 return order
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            for number in starting.UNLIKE_OTHERS:
                 signal.signal(number, signal.SIG_DFL)
             os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - that is its duty
         except OSError as err:
             os.write(told, b"%d" % (err.errno or errno.EINVAL))
-        os._exit(127)
+        os._exit(NOT_STARTED)
 
     def settle(self, order: dict[str, Any]) -> None:
         """In the child: its session, folder and limits."""
         os.setsid()
         os.chdir(order["cwd"])
-        for number, value in order["limits"]:
-            limit(number, value)
-        raise_oom_score()
+        starting.limit(order["limits"])
 
 
 class Worker:
@@ -333,30 +359,6 @@ def removed(path: str) -> bool:
         return True
     except (OSError, RecursionError):
         return False
-
-
-def fresh_signals() -> None:
-    """Every signal as a fresh interpreter has it, none ignored or blocked: a server may be started by `nohup`."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def limit(number: int, value: int) -> None:
-    _, hard = resource.getrlimit(number)
-    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(number, (most, most))
-
-
-def raise_oom_score() -> None:
-    """Where memory runs out the program goes, not the process that started it."""
-    try:
-        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        os.write(descriptor, b"1000")
-        os.close(descriptor)
-    except OSError:
-        pass
 
 
 def connected(door: str) -> int:
