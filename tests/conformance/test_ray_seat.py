@@ -151,6 +151,8 @@ NEXT = """
 import sys
 from pathlib import Path
 
+from fanfold.jobs.blocks import Device
+from fanfold.jobs.needs import Need
 from fanfold.executors.ray_placing import RayPlace
 from tests.conformance.test_executor import COPY, Bench
 from tests.conformance.test_ray import earlier
@@ -160,6 +162,7 @@ place = RayPlace(address, name, token, serverless_s=120.0)
 script = f'echo $$ > "$TASK_RESULTS_DIR/../pid"; while [ ! -e {folder}/go ]; do sleep 0.05; done; {COPY}'
 earlier(place, Path(folder), 120.0, script)
 bench = Bench("ray", Path(folder), place=place)
+print(bench.executor.offer(Need(Device())), bench.executor.collect(), bench.executor.runners())
 (attempt,) = bench.executor.alive()
 (Path(folder) / "go").touch()
 (outcome,) = bench.outcomes()
@@ -192,7 +195,7 @@ def said_alone(script: str, *arguments: str) -> str:
         )
     finally:
         shutil.rmtree(temporary)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.returncode == 0, ran.stdout[-1000:] + ran.stderr[-3000:]
     return ran.stdout.splitlines()[-1]
 
 

@@ -15,7 +15,8 @@ from fanfold.wiring import Parts
 from tests.faults.small_job import APP, CHUNKS, begun, ended, small_draft, until, wired, wrong_output
 
 FAILS_ONCE = f"""[ "$FANFOLD_ATTEMPT" = 1 ] && exit 7\n{APP}"""
-SLOW = f"sleep 0.4\n{APP}"
+SLOW = f"sleep 1.2\n{APP}"
+"""For longer than a runner takes to tell that a program runs, so that this is always seen."""
 
 
 def jumped(hours: int) -> type[datetime]:

@@ -269,7 +269,7 @@ class RayExecutor:
             case "broken":
                 with self._lock:
                     self._trouble = f"cannot be used: {header['why']}"
-                if self._leads:
+                if self._leads and self._link.bridges > 1:  # the first one may just have had bad luck
                     self._connected.set()
             case "lost":
                 self._lose(self._crew.get(header["worker"]), header["why"])

@@ -36,6 +36,7 @@ class Link:
         self._channel: socket.socket
         self._buffer = b""
         self._again_at = self._late_at = 0.0
+        self.bridges = 0
 
     def is_open(self) -> bool:
         """Whether there is a bridge."""
@@ -50,7 +51,8 @@ class Link:
         return self._process is not None and self._clock.monotonic() > self._late_at
 
     def open(self) -> None:
-        """Start one."""
+        """Start one more."""
+        self.bridges += 1
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(TAKES_S)
         config = json.dumps({"address": self._place.address, "namespace": self._place.namespace})
