@@ -52,6 +52,7 @@ EFFECT_EXCEPTIONS: dict[str, str] = {
     "platforms/bubblewrap.py": "tries whether there can be a sandbox, and asks an interpreter where it lives",
     "platforms/runtime.py": "asks a container runtime what it has, and has it remove what was left",
     "runner/zygote.py": "starts programs inside of sandboxes, where nothing of Fanfold is",
+    "runner/starting.py": "a part of the zygote",
 }
 
 
