@@ -32,7 +32,7 @@ from fanfold.runner.leftovers import Leftovers
 from fanfold.signals import ThreadSignal
 
 LOOK_EVERY_S = 0.5
-GATHER_S, GATHER_AHEAD_S, MOST_GATHERS = 0.005, 0.05, 4
+GATHER_S, GATHER_AHEAD_S, MOST_GATHERS = 0.005, 0.05, 8
 """How long what is to be said is gathered: an answer costs as much as a short program. Longer, and again and again,
 where more orders wait here than run, so that nothing stands still meanwhile."""
 
@@ -64,7 +64,7 @@ class Worker:
         self._cards = {key: os.environ[key] for key in GPU_VARIABLES if config["gpus"] and key in os.environ}
         self._lock = threading.Lock()
         self._unheard: list[tuple[int, Report]] = []
-        self._count = 0
+        self._count = self._had = 0
         self._told_at = 0.0
         self._asked_at = time.monotonic()
         self._closed = False
@@ -97,6 +97,7 @@ class Worker:
             else:
                 orders.append(self._at_home(messages.order_of(message)))
         self._executor.start(orders)
+        self._had = len(self._executor.alive())
         return True
 
     def _at_home(self, order: RunOrder) -> RunOrder:
@@ -121,7 +122,7 @@ class Worker:
         if not waiting and self._wake.wait(wait_s):
             self._wake.pause(GATHER_S)
             for _ in range(MOST_GATHERS):
-                if len(self._executor.alive()) <= 2 * self._slots:
+                if len(self._executor.alive()) <= max(2 * self._slots, self._had // 3):
                     break
                 self._wake.pause(GATHER_AHEAD_S)
         return self._said(listener)

@@ -28,7 +28,7 @@ another one is silent: what that one holds will have to run again, and Ray may p
 
 YIELD_S = 0.3
 STARVED_S = 1.0
-AHEAD_S = 0.5
+AHEAD_S = 1.0
 MOST_AHEAD = 48
 """A slot holds, besides what it runs, orders for so many seconds of work, and at most so many, but never more than its
 share of what there is."""
