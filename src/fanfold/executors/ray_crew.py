@@ -33,7 +33,9 @@ MOST_AHEAD = 48
 """A slot holds, besides what it runs, orders for so many seconds of work, and at most so many, but never more than its
 share of what there is."""
 
-LONG_S = 1.0
+LONG_S = 2.0
+"""Orders of which nothing is known count as so long, so that none is held ahead."""
+
 _KEPT = 0.7
 """So much of what was known of how long orders take is kept with each that ends."""
 
