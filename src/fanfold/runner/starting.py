@@ -46,12 +46,17 @@ class FirstToGo:
         self.before = os.read(self.file, 16)
 
     def begin(self) -> None:
-        if self.before:
-            os.write(self.file, b"1000")
+        self._write(b"1000")
 
     def end(self) -> None:
-        if self.before:
-            os.write(self.file, self.before)
+        self._write(self.before)
+
+    def _write(self, score: bytes) -> None:
+        try:
+            if self.before:
+                os.write(self.file, score)
+        except OSError:  # a kernel that knows no better: it then chooses by size alone
+            pass
 
     def close(self) -> None:
         if self.before:
