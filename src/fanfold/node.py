@@ -34,7 +34,7 @@ from fanfold.signals import ThreadSignal
 LOOK_EVERY_S = 0.5
 GATHER_S, GATHER_AHEAD_S, MOST_GATHERS = 0.005, 0.05, 8
 """How long what is to be said is gathered: an answer costs as much as a short program. Longer, and again and again,
-where more orders wait here than run, so that nothing stands still meanwhile."""
+while more orders wait here than run, and more than a third of those it had: nothing is to stand still meanwhile."""
 
 HOME = str(Path(__file__).parent)
 COUNT_BYTES = 8

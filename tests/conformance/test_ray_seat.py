@@ -37,15 +37,16 @@ place = RayPlace(address, name, token, serverless_s=120.0)
 
 
 def living():
-    return [one for one in psutil.process_iter() if one.status() != psutil.STATUS_ZOMBIE]
+    found = psutil.process_iter(["name", "cmdline", "status"])  # leaves out what ends meanwhile
+    return [one for one in found if one.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 def named(part):
-    return [one for one in living() if part in one.cmdline()]
+    return [one for one in living() if part in one.info["cmdline"]]
 
 
 def raylets():
-    return [one for one in living() if one.name() == "raylet"]
+    return [one for one in living() if one.info["name"] == "raylet"]
 
 
 def until(true):
@@ -99,15 +100,16 @@ drivers = []
 
 
 def living():
-    return [one for one in psutil.process_iter() if one.status() != psutil.STATUS_ZOMBIE]
+    found = psutil.process_iter(["name", "cmdline", "status"])  # leaves out what ends meanwhile
+    return [one for one in found if one.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 def raylets():
-    return [one.pid for one in living() if one.name() == "raylet"]
+    return [one.pid for one in living() if one.info["name"] == "raylet"]
 
 
 def keepers():
-    return [one for one in living() if "fanfold.executors.ray_seat" in one.cmdline()]
+    return [one for one in living() if "fanfold.executors.ray_seat" in one.info["cmdline"]]
 
 
 def seats():

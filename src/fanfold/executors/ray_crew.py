@@ -17,7 +17,7 @@ from fanfold.ports.executor import Report, RunOrder, Told
 from fanfold.runner import messages
 
 SILENT_S = 5.0
-"""A worker not heard of for so long is not alive; it says something every half second."""
+"""A worker not heard of for so long is not alive; it says something every second at least."""
 
 GIVE_UP_S = 20.0
 """A worker not heard of for so long is ended: by then its attempts' leases are over."""
@@ -35,6 +35,9 @@ share of what there is."""
 
 LONG_S = 2.0
 """Orders of which nothing is known count as so long, so that none is held ahead."""
+
+FORGETS_S = 1.0
+"""What comes after so long without orders may be of another kind."""
 
 _KEPT = 0.7
 """So much of what was known of how long orders take is kept with each that ends."""
@@ -82,6 +85,8 @@ class RayWorker:
         """It is told to run this."""
         if not self.orders:
             self.counted_at = now
+            if now - self.busy_at > FORGETS_S:
+                self.took_s = LONG_S
         self.orders[attempt] = self.busy_at = now
 
     def ended(self, attempt: AttemptKey) -> None:

@@ -22,7 +22,7 @@ from fanfold.runner.staging import BadResult, Taken, TooLarge, take_result
 if TYPE_CHECKING:
     from fanfold.runner.run import Run
 
-TOGETHER, GATHER_S = 8, 0.1
+TOGETHER, GATHER_S = 8, 0.05
 """With so many results, or after that time, all that have come are settled together."""
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HARMLESS = (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)
+NOT_STARTED = 127
 UNLIKE_OTHERS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)
 """What Python does not leave at its default."""
 
@@ -41,9 +42,9 @@ class FirstToGo:
         self.before = b""
         try:
             self.file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self.before = os.read(self.file, 16)
         except OSError:  # some containers have no such file
-            return
-        self.before = os.read(self.file, 16)
+            pass
 
     def begin(self) -> None:
         self._write(b"1000")
@@ -58,9 +59,15 @@ class FirstToGo:
         except OSError:  # a kernel that knows no better: it then chooses by size alone
             pass
 
-    def close(self) -> None:
-        if self.before:
+    def forked(self) -> int:
+        """As `os.fork`, for a child that goes first."""
+        self.begin()
+        pid = os.fork()
+        if pid:
+            self.end()
+        elif self.before:
             os.close(self.file)
+        return pid
 
 
 def can_spawn(order: dict[str, Any]) -> bool:
@@ -69,8 +76,9 @@ def can_spawn(order: dict[str, Any]) -> bool:
 
 
 def spawned(order: dict[str, Any], first_to_go: FirstToGo) -> int:
-    """The pid of a program that was started with limits which this process has, too, from now on; OSError where it
-    cannot be. It is found on the PATH of this process. Nothing is copied, as it would be for a fork."""
+    """The pid of a program that was started with limits which this process has, too, from now on, and found on the
+    PATH of this process. Nothing is copied, as it would be for a fork. OSError where it cannot be started,
+    NotImplementedError where this interpreter cannot."""
     limit(order["limits"])
     os.chdir(order["cwd"])
     first_to_go.begin()

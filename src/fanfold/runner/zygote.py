@@ -35,7 +35,6 @@ else:
 CLEARLY_NS = 50_000_000
 """A folder that changed so long before is seen to change again; clocks of file systems may tick as slowly as that."""
 
-NOT_STARTED = 127
 OTHER_FILES = tuple(os.path.join(os.path.dirname(__file__), name) for name in ("becoming.py", "starting.py"))
 
 
@@ -130,9 +129,9 @@ class Zygote:
                     self.gives(order)
                 self.lend()
                 continue
-            becoming.set_environment(order["env"])  # here, since a fork would copy all that it lies in
-            if order["entry"] not in self.codes and starting.can_spawn(order):
-                self.spawn(order)
+            if order["entry"] in self.codes:  # here, since a fork would copy all that it lies in
+                becoming.set_environment(order["env"])
+            elif starting.can_spawn(order) and self.spawn(order):
                 continue
             failed, told = os.pipe()
             pid = self.fork()
@@ -142,24 +141,24 @@ class Zygote:
             os.close(told)
             self.watch(pid, failed)
 
-    def spawn(self, order: dict[str, Any]) -> None:
-        """Start a program with this process's limits, and see to it."""
+    def spawn(self, order: dict[str, Any]) -> bool:
+        """Start a program with this process's limits, and see to it; says whether this interpreter can do that."""
         try:
+            becoming.set_environment(order["env"])  # its PATH is what counts
             pid = starting.spawned(order, self.first_to_go)
-        except OSError as err:
-            self.tell(NOT_STARTED, 0, 0, err.errno or errno.EINVAL)
+        except NotImplementedError:  # it was built for an older C library
+            return False
+        except (OSError, ValueError) as err:
+            self.tell(starting.NOT_STARTED, 0, 0, getattr(err, "errno", None) or errno.EINVAL)
         else:
             self.watch(pid)
+        return True
 
     def fork(self) -> int:
         """As `os.fork`; the child has nothing more to do with a runner."""
-        self.first_to_go.begin()
-        pid = os.fork()
-        if pid:
-            self.first_to_go.end()
-        else:
+        pid = self.first_to_go.forked()
+        if pid == 0:
             os.close(self.channel)
-            self.first_to_go.close()
         return pid
 
     def watch(self, running: int, failed: int | None = None) -> None:
@@ -312,7 +311,7 @@ class Zygote:
             os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - that is its duty
         except OSError as err:
             os.write(told, b"%d" % (err.errno or errno.EINVAL))
-        os._exit(NOT_STARTED)
+        os._exit(starting.NOT_STARTED)
 
     def settle(self, order: dict[str, Any]) -> None:
         """In the child: its session, folder and limits."""

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from fanfold.executors.ray_crew import GIVE_UP_S, IDLE_S, MOST_AHEAD, SILENT_S, STARVED_S, YIELD_S, Crew, RayWorker
+from fanfold.executors.ray_crew import (
+    FORGETS_S,
+    GIVE_UP_S,
+    IDLE_S,
+    MOST_AHEAD,
+    SILENT_S,
+    STARVED_S,
+    YIELD_S,
+    Crew,
+    RayWorker,
+)
 from fanfold.jobs.blocks import GIB, Device
 from fanfold.jobs.models import AttemptKey, Regions, Role, TaskKey
 from fanfold.jobs.needs import Need, Place
@@ -49,6 +59,10 @@ def end(crew: Crew, worker: RayWorker, *keys: AttemptKey) -> None:
     crew.heard(worker, [Succeeded(key, NOW) for key in keys], {})
 
 
+def test_none_is_held_ahead_of_orders_of_which_nothing_is_known(crew: Crew) -> None:
+    assert ready(crew, "one").room(100) == 1
+
+
 def learn(crew: Crew, worker: RayWorker, clock: Hands, took_s: float) -> None:
     """Let a worker end some orders of such a length, each with the next one behind it."""
     earlier = order(1000).attempt
@@ -85,6 +99,14 @@ def test_a_worker_of_short_programs_holds_orders_ahead(crew: Crew, clock: Hands)
 def test_a_worker_of_long_programs_holds_none_ahead(crew: Crew, clock: Hands) -> None:
     worker = ready(crew, "one")
     learn(crew, worker, clock, 2.0)
+    crew.hand_out(deque(order(index) for index in range(1000)))
+    assert len(worker.orders) == 1
+
+
+def test_what_was_learned_of_short_programs_does_not_hold_for_what_comes_later(crew: Crew, clock: Hands) -> None:
+    worker = ready(crew, "one")
+    learn(crew, worker, clock, 0.02)
+    clock.s += FORGETS_S + 0.1
     crew.hand_out(deque(order(index) for index in range(1000)))
     assert len(worker.orders) == 1
 

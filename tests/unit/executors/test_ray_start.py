@@ -1,6 +1,7 @@
 """The start of a Ray executor, over bridges that only play their part."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fanfold.clocks import SteadyClock
 from fanfold.effects import Effects
 from fanfold.executors import ray_link
-from fanfold.executors.ray import RayExecutor
+from fanfold.executors.ray import CONNECT_S, RayExecutor
 from fanfold.executors.ray_placing import RayPlace
 from fanfold.jobs.blocks import Device
 from fanfold.jobs.needs import Need
@@ -42,8 +43,11 @@ def test_a_start_waits_for_a_second_bridge_where_the_first_one_breaks(
     script = BRIDGE.format(broken=broken, node=NODE)
     monkeypatch.setattr(ray_link, "BRIDGE", (sys.executable, "-c", script, str(tmp_path / "broken")))
     monkeypatch.setattr(ray_link, "AGAIN_S", 0.1)
+    begin = time.monotonic()
     executor = RayExecutor(0, Effects(), SteadyClock(), ThreadSignal(), place=RayPlace("127.0.0.1:1"))
     try:
+        assert time.monotonic() - begin < CONNECT_S
+        assert len((tmp_path / "broken").read_text()) == (1 if not trouble else 2)
         offer = executor.offer(Need(Device()))
         assert trouble in offer.lacking
         assert bool(offer.slots) is not bool(trouble)
