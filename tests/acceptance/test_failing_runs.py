@@ -10,6 +10,7 @@ import pytest
 from fanfold.jobs.models import JobState
 from tests.acceptance.command import COPY, Desk, Ended, only, stage_before_failure
 from tests.conftest import Optional
+from tests.pace import patience
 
 SPLIT = ("--partitioner", "split-lines", "-p")
 SMALL_DISK_BYTES = 64 * 1024 * 1024
@@ -71,9 +72,10 @@ def test_a_partitioner_that_leaves_gaps_is_told_what_is_missing(desk: Desk) -> N
 
 def test_a_partitioner_that_never_ends_is_ended(desk: Desk) -> None:
     desk.write("cut.py", "import time; print('thinking', flush=True); time.sleep(1000)")
-    ended = desk.run("input.txt", "--app", "copy.py", "--partitioner", "./cut.py", "--task-timeout", 1)
+    limit_s = patience(1.0)
+    ended = desk.run("input.txt", "--app", "copy.py", "--partitioner", "./cut.py", "--task-timeout", limit_s)
     message = failed(desk, ended, JobState.PARTITIONING, "timed_out")
-    assert "it ran longer than its limit of 1 s" in message
+    assert f"it ran longer than its limit of {limit_s:g} s" in message
     assert "  | thinking" in ended.err
 
 

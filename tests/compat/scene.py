@@ -165,7 +165,7 @@ def ended(door: Door, job_id: str, state: str = "JOB_STATE_COMPLETE", deadline_s
             found = json_of(door.get(f"/v1/customer/jobs/{job_id}", params=query))["job"]  # type: ignore[assignment]
         return found["state"] in ENDED
 
-    until(f"job {job_id} ends", over, deadline_s)
+    until(f"job {job_id} ends", over, max(deadline_s, DEADLINE_S))
     assert found["state"] == state, found["errorMessage"]
     return found
 

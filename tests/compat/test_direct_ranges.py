@@ -16,6 +16,7 @@ from tests.compat.conftest import Starting
 from tests.compat.scene import draft, ended, push, run
 from tests.compat.server import Door, Server, json_of
 from tests.conformance.s3_server import KEYS, S3Server, content, s3_server
+from tests.pace import patience
 
 MIB = 1024 * 1024
 ROWS = b"number,text\n" + b"".join(b'%d,"a row, %d"\n' % (number, number % 97) for number in range(600_000))
@@ -185,10 +186,10 @@ def test_an_abort_ends_a_fetch_that_is_under_way(server: Server) -> None:
             dataDestination={"dataSourceDescriptor": "bucket"},
         )
         run(door, job["id"])
-        assert dripping.wait(20)
+        assert dripping.wait(patience(20))
         json_of(door.post(f"/v1/customer/jobs/{job['id']}/abort"))
         ended(door, job["id"], "JOB_STATE_FAILED")
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + patience(10)
         while dripping.is_set() and time.monotonic() < give_up:
             threading.Event().wait(0.05)
         assert not dripping.is_set(), "the runner goes on with what nobody wants"

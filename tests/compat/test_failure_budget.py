@@ -12,7 +12,9 @@ import pytest
 from tests.compat.scene import People, draft, ended, fresh, job_of, push, run
 from tests.compat.server import Server, json_of, until
 from tests.compat.test_never_twice import COUNTED, WORKS, Counting, failures_of, output_of, tasks_of
+from tests.pace import promised
 
+LOOKS = 10
 SIZES = [200, pytest.param(1000, marks=[pytest.mark.heavy, pytest.mark.timeout(300)])]
 BAD_OF_A_HUNDRED = 3
 SLOWLY = 'sleep 0.02\necho "chunk'
@@ -70,7 +72,13 @@ def test_over_the_share_it_fails_early_and_nothing_is_left_running(
 ) -> None:
     counting.push(failing_on(bad_of(chunks)))
     job = counting.run(chunks, "JOB_STATE_FAILED", config={"maxAttempts": 1, "maxFailedTasksPercent": 2})
-    until("its programs have ended", lambda: not running(people.server), 2.0)
+    rest: list[bool] = []
+
+    def is_at_rest() -> bool:
+        rest.append(not running(people.server))
+        return len(rest) >= LOOKS and all(rest[-LOOKS:])
+
+    until("its programs have ended", is_at_rest, promised(2.0))
     starts = sum(counting.counted().values())
     assert starts < chunks * 0.6
     assert f"of {chunks} tasks failed, {chunks * 2 // 100} tolerated" in job["errorMessage"]

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from fanfold.effects import Effects
+from fanfold.executors import ray
 from fanfold.ports.store import Store
 from fanfold.stores.postgres import PostgresStore
 from fanfold.stores.sqlite import SqliteStore
 from tests.conformance.postgres import shared_postgres
+from tests.pace import patience
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "sqlite-memory": lambda folder: SqliteStore(None, Effects()),
@@ -17,6 +19,12 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "postgres": lambda folder: PostgresStore(shared_postgres().new_database(), Effects()),
 }
 """One line a database: how a test gets an empty one."""
+
+
+@pytest.fixture(autouse=True)
+def patient_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ray executor waits for its cluster for as long as other tests may delay that."""
+    monkeypatch.setattr(ray, "CONNECT_S", patience(ray.CONNECT_S))
 
 
 @pytest.fixture(params=STORES)

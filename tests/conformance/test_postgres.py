@@ -124,12 +124,10 @@ def _written(database: PostgresDatabase) -> None:
         pass
 
 
-def test_a_writer_that_stands_still_loses_its_turn(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        postgres, "_SETTINGS", postgres._SETTINGS.replace("session_timeout=5s", "session_timeout=300ms")
-    )
+def test_a_writer_that_stands_still_loses_its_turn(url: str) -> None:
+    short = postgres._SETTINGS.replace("session_timeout=5s", "session_timeout=300ms")
     store = PostgresStore(url, Effects())
-    other = sa.create_engine(url.replace("://", "+psycopg://"), connect_args={"options": postgres._SETTINGS})
+    other = sa.create_engine(url.replace("://", "+psycopg://"), connect_args={"options": short})
     try:
         with other.connect() as frozen:
             frozen.execute(sa.text(f"SELECT pg_advisory_xact_lock({names.WRITE_LOCK})"))

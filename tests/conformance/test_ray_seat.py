@@ -164,6 +164,7 @@ place = RayPlace(address, name, token, serverless_s=120.0)
 script = f'echo $$ > "$TASK_RESULTS_DIR/../pid"; while [ ! -e {folder}/go ]; do sleep 0.05; done; {COPY}'
 earlier(place, Path(folder), 120.0, script)
 bench = Bench("ray", Path(folder), place=place)
+bench.until(bench.executor.alive)
 print(bench.executor.offer(Need(Device())), bench.executor.collect(), bench.executor.runners())
 (attempt,) = bench.executor.alive()
 (Path(folder) / "go").touch()

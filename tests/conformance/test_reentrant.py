@@ -11,7 +11,7 @@ import pytest
 
 from fanfold.platforms import bubblewrap, cgroups
 from fanfold.ports.platform import MIB, Rules, Walls
-from fanfold.runner.process_tree import adopt_orphans, children
+from fanfold.runner.process_tree import adopt_orphans, children, descendants
 from tests.conformance.starting import Starter
 
 ASKED = """
@@ -98,16 +98,12 @@ def test_a_process_that_dies_between_two_runs_costs_none(starter: Starter) -> No
     assert asked(starter) == (0, second)
 
 
-def descendants(pid: int) -> set[int]:
-    """Every process below one."""
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    below = {int(word) for children_of in listed for word in children_of.read_text().split()}
-    return below.union(*(descendants(child) for child in below))
-
-
 def inner_pid(pid: int) -> int:
-    """What a process is called in its own namespace."""
-    told = Path(f"/proc/{pid}/status").read_text()
+    """What a process is called in its own namespace; 0 where it has just ended."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
     return int(next(line for line in told.splitlines() if line.startswith("NSpid:")).split()[-1])
 
 

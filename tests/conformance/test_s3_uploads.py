@@ -25,6 +25,7 @@ from fanfold.jobs.models import DataRef, ResultFile
 from fanfold.net.addresses import AddressGuard
 from fanfold.ports.datasource import OutputFile
 from tests.conformance.s3_server import S3Server, content, s3_server
+from tests.pace import patience
 
 LARGE_BYTES = 3 * s3_delivery.PART_BYTES + 1
 _numbers = itertools.count()
@@ -92,10 +93,11 @@ class Bucket:
     def kill_in_the_middle(self) -> None:
         """Let a process begin to deliver the large file, and kill it."""
         with subprocess.Popen([sys.executable, "-c", DELIVERS, self.url, self.name, str(self.path)]) as process:
-            give_up = time.monotonic() + 20
+            give_up = time.monotonic() + patience(20)
             while not self.uploads():
                 assert process.poll() is None, "the delivery ended"
                 assert time.monotonic() < give_up, "no upload was begun"
+                time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
         assert self.uploads() == ["out/large.bin"]
 

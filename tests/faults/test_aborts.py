@@ -24,7 +24,7 @@ from fanfold.signals import ThreadSignal
 from fanfold.stores.sqlite import SqliteStore
 from fanfold.wiring import Parts
 from tests.faults.small_job import ACCOUNT, begun, ended, small_draft, until, wired
-from tests.pace import promised
+from tests.pace import patience, promised
 
 ALL_IS_OVER_WITHIN_S = promised(2.0)
 RACES = 1000
@@ -99,13 +99,13 @@ def test_abort_leaves_no_process_and_no_scratch(parts: Parts, tmp_path: Path, ro
 
 @pytest.mark.parametrize("role", ["partitioner", "app", "assembler"])
 def test_a_timeout_leaves_no_process_and_no_scratch(parts: Parts, tmp_path: Path, role: str) -> None:
-    limit_s = 3.0  # long enough to become stubborn
+    limit_s = patience(3.0)  # long enough to become stubborn
     job = begun(parts, draft_with(tmp_path, role), JobConfig(task_timeout_s=limit_s, max_attempts=1))
     until("the program runs", lambda: runs_stubbornly(parts, job, role))
     began = time.monotonic()
     until("all is over", lambda: parts.store.job(job.id).state is JobState.FAILED and nothing_is_left(parts, job))
     assert time.monotonic() - began < limit_s + ALL_IS_OVER_WITHIN_S
-    assert "longer than its limit of 3 s" in parts.store.job(job.id).error_message
+    assert f"longer than its limit of {limit_s:g} s" in parts.store.job(job.id).error_message
 
 
 def test_abort_while_the_output_is_delivered_takes_it_back(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fanfold.pipeline.invariants import check_invariants
 from fanfold.stores.wallet import SqlWallet
 from fanfold.wiring import Parts
 from tests.faults.small_job import ACCOUNT, begun, ended, small_draft, until, wired
+from tests.pace import patience
 from tests.values import NOON
 
 CHUNKS = 100
@@ -45,7 +46,7 @@ def test_a_cap_holds_and_raised_lets_only_the_rest_run(tmp_path: Path) -> None:
     parts.thread.start()
     try:
         job = capped(parts, tmp_path, CAP)
-        until("the job stands at its cap", lambda: stands(parts, job.id), 60)
+        until("the job stands at its cap", lambda: stands(parts, job.id), patience(60))
         told = parts.store.job(job.id)
         assert claimed_above(parts, job, CAP) == []
         assert "maxCost" in told.waiting_reason
@@ -54,7 +55,7 @@ def test_a_cap_holds_and_raised_lets_only_the_rest_run(tmp_path: Path) -> None:
         assert parts.store.task_counts([job.id])[job.id].get(TaskState.RUNNING, 0) == 0
 
         parts.jobs.resume(ACCOUNT, job.id, "you")
-        until("it stands again: nothing more can be paid", lambda: stands(parts, job.id), 60)
+        until("it stands again: nothing more can be paid", lambda: stands(parts, job.id), patience(60))
         assert tries(tmp_path) == done
 
         raised(parts, job.id, Decimal(10**9))

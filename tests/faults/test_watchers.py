@@ -14,7 +14,7 @@ import pytest
 
 from tests.compat.scene import ENDED
 from tests.compat.server import until
-from tests.faults.callers import JOBS
+from tests.faults.callers import BACK_WITHIN_S, JOBS
 from tests.faults.hounded import Hounded, hounded
 
 SEED = 20260103
@@ -56,7 +56,7 @@ class Watcher:
     def _watch(self) -> None:
         try:
             while not self._over.is_set():
-                assert self._place.serving.wait(QUIET_S)
+                assert self._place.serving.wait(BACK_WITHIN_S)
                 self._connected()
         except BaseException as err:
             self.failed = err

@@ -268,7 +268,7 @@ class RayExecutor:
                 self._meet()
             case "broken":
                 with self._lock:
-                    self._trouble = f"cannot be used: {header['why']}"
+                    self._trouble = f"cannot be used (is it up, and is the token its own?): {header['why']}"
                 if self._leads and self._link.bridges > 1:  # the first one may just have had bad luck
                     self._connected.set()
             case "lost":

@@ -297,11 +297,11 @@ class _Builder:
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         while True:
+            if self._stopped():
+                raise Unavailable("the build of the environment was stopped")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_EVERY_S)
                 return
-            if self._stopped():
-                raise Unavailable("the build of the environment was stopped")
             if time.monotonic() > self._deadline:
                 raise BadInput("the packages took too long to install; ask for fewer, or raise the setting")
 

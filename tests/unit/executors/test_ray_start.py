@@ -47,7 +47,8 @@ def test_a_start_waits_for_a_second_bridge_where_the_first_one_breaks(
     executor = RayExecutor(0, Effects(), SteadyClock(), ThreadSignal(), place=RayPlace("127.0.0.1:1"))
     try:
         assert time.monotonic() - begin < CONNECT_S
-        assert len((tmp_path / "broken").read_text()) == (1 if not trouble else 2)
+        tried = len((tmp_path / "broken").read_text())
+        assert tried >= 2 if trouble else tried == 1
         offer = executor.offer(Need(Device()))
         assert trouble in offer.lacking
         assert bool(offer.slots) is not bool(trouble)

@@ -144,9 +144,9 @@ def test_a_list_that_is_gone_fails_the_attempt_in_words(listed: Listed, tmp_path
 
 def test_who_is_stopped_meanwhile_gives_back(listed: Listed, tmp_path: Path) -> None:
     order = listed("greeting")
-    assert isinstance(outcome(order, on_node(tmp_path), lambda run: run.stop(Reason.ABORTED)), GivenBack)
     with pytest.raises(Unavailable):
         on_node(tmp_path).provided(order, at_rest_here(Effects()), lambda: True)
+    assert isinstance(outcome(order, on_node(tmp_path), lambda run: run.stop(Reason.ABORTED)), GivenBack)
 
 
 def away(monkeypatch: pytest.MonkeyPatch, errors: list[Exception], *, asked_s: float = 60.0) -> None:
