@@ -139,7 +139,10 @@ class Zygote:
                 os.close(failed)
                 return self.become(order, told)
             os.close(told)
-            self.watch(pid, failed)
+            ended = self.watch(pid)
+            number = int(os.read(failed, 16) or b"0")
+            os.close(failed)
+            self.tell_end(*ended, number)
 
     def spawn(self, order: dict[str, Any]) -> bool:
         """Start a program with this process's limits, and see to it; says whether this interpreter can do that."""
@@ -151,7 +154,7 @@ class Zygote:
         except (OSError, ValueError) as err:
             self.tell(starting.NOT_STARTED, 0, 0, getattr(err, "errno", None) or errno.EINVAL)
         else:
-            self.watch(pid)
+            self.tell_end(*self.watch(pid))
         return True
 
     def fork(self) -> int:
@@ -161,8 +164,8 @@ class Zygote:
             os.close(self.channel)
         return pid
 
-    def watch(self, running: int, failed: int | None = None) -> None:
-        """Until the program has ended: pass signals on; then end what it left, clean up, and say how it went."""
+    def watch(self, running: int) -> tuple[int, resource.struct_rusage]:
+        """Until the program has ended: pass signals on; then end what it left. Its status, and what it used."""
         ended = os.pidfd_open(running)
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)
@@ -172,10 +175,9 @@ class Zygote:
         _, status, usage = os.wait4(running, 0)
         os.close(ended)
         self.end_all()
-        number = 0
-        if failed is not None:
-            number = int(os.read(failed, 16) or b"0")
-            os.close(failed)
+        return status, usage
+
+    def tell_end(self, status: int, usage: resource.struct_rusage, number: int = 0) -> None:
         self.tell(os.waitstatus_to_exitcode(status), becoming.used_us(usage), usage.ru_maxrss, number)
 
     def tell(self, status: int, used_us: int, peak_kib: int, number: int) -> None:

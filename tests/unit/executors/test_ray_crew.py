@@ -59,10 +59,6 @@ def end(crew: Crew, worker: RayWorker, *keys: AttemptKey) -> None:
     crew.heard(worker, [Succeeded(key, NOW) for key in keys], {})
 
 
-def test_none_is_held_ahead_of_orders_of_which_nothing_is_known(crew: Crew) -> None:
-    assert ready(crew, "one").room(100) == 1
-
-
 def learn(crew: Crew, worker: RayWorker, clock: Hands, took_s: float) -> None:
     """Let a worker end some orders of such a length, each with the next one behind it."""
     earlier = order(1000).attempt
@@ -101,6 +97,10 @@ def test_a_worker_of_long_programs_holds_none_ahead(crew: Crew, clock: Hands) ->
     learn(crew, worker, clock, 2.0)
     crew.hand_out(deque(order(index) for index in range(1000)))
     assert len(worker.orders) == 1
+
+
+def test_none_is_held_ahead_of_orders_of_which_nothing_is_known(crew: Crew) -> None:
+    assert ready(crew, "one").room(100) == 1
 
 
 def test_what_was_learned_of_short_programs_does_not_hold_for_what_comes_later(crew: Crew, clock: Hands) -> None:
